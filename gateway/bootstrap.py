@@ -1,0 +1,143 @@
+"""THE wiring place: reads from top to bottom what a gateway is made of. Tests replace what crosses the process border."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from connectors import mime, transcripts, web_chat
+from gateway import home, plan
+from gateway.acceptance import Acceptance
+from gateway.champion import StoredChampion
+from gateway.clock import Clock, SystemClock
+from gateway.config import Settings
+from gateway.deliver import Deliver, Endpoint, Sender
+from gateway.flow import FLOW, Step
+from gateway.intake import Intake, Parser
+from gateway.metrics import Metrics
+from gateway.oplog import OperatorLog
+from gateway.plan import Plan
+from gateway.records import Records
+from gateway.store import jobs, migrations, plans
+from gateway.store.engine import Store
+from gateway.tracker import WebhookSender, secret_bytes
+from gateway.triage import Champion, Triage
+from gateway.worker import Worker, again
+from models.submission import Channel, Receipt, Submission
+
+# How each channel's bytes are read.
+PARSERS: Mapping[Channel, Parser] = {
+    Channel.EMAIL: mime.parse,
+    Channel.CHAT: web_chat.parse,
+    Channel.PHONE: transcripts.parse,
+}
+
+
+@dataclass(slots=True)
+class App:
+    """A gateway, wired. `accept` takes submissions in; `worker` does the rest."""
+
+    settings: Settings
+    clock: Clock
+    log: OperatorLog
+    metrics: Metrics
+    plan: Plan
+    store: Store
+    acceptance: Acceptance
+    champion: Champion
+    records: Records
+    sender: Sender
+    worker: Worker
+    api_token: str
+
+    def accept(self, submission: Submission) -> Receipt:
+        """Takes a submission in; returns after commit, and tells the worker."""
+        receipt = self.acceptance.accept(submission)
+        self.worker.wake()
+        return receipt
+
+    def close(self) -> None:
+        """Gives everything back. The worker must have been stopped."""
+        closing: Callable[[], None] | None = getattr(self.sender, "close", None)
+        if closing is not None:
+            closing()
+        self.store.close()
+
+
+def open_store(settings: Settings, *, checkpoints: bool = False) -> Store:
+    """The store of these settings, migrated."""
+    home.prepare(settings.home)
+    store = Store(settings.store_url, checkpoints=checkpoints)
+    migrations.upgrade(store)
+    return store
+
+
+def load_plan(settings: Settings) -> Plan:
+    """The plan in force: the file of the settings, else plan.toml in the home, else the shipped one."""
+    if settings.plan.file:
+        return plan.load(settings.home / settings.plan.file)
+    own = settings.home / "plan.toml"
+    return plan.load(own if own.exists() else None)
+
+
+def tracker_secret(settings: Settings) -> str:
+    """The signing secret of the tracker's endpoint, made at its first use."""
+    value = settings.tracker.secret or home.secret(settings.secrets_folder, "tracker.secret", home.webhook_secret)
+    secret_bytes(value)
+    return value
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    log: OperatorLog | None = None,
+    sender: Sender | None = None,
+    champion: Champion | None = None,
+    serving: bool = True,
+) -> App:
+    """A gateway from its settings. `serving` is True for the one process that holds the home's lock."""
+    clock = clock or SystemClock()
+    log = log or OperatorLog(settings.log.format, settings.log.level)
+    metrics = Metrics()
+    in_force = load_plan(settings)
+    store = open_store(settings, checkpoints=serving)
+    with store.write() as conn:
+        plans.put_in_force(store, conn, in_force.version, in_force.sha256, in_force.body, clock.now())
+        if serving and store.is_sqlite:
+            # Under the home's lock nobody else can be at work: what a killed process had in hand is free again.
+            jobs.release_all_leases(conn)
+    acceptance = Acceptance(store, clock, ZoneInfo(settings.general.timezone), log, metrics)
+    champion = champion or StoredChampion(store, clock, estates=in_force.estates)
+    records = Records(store, in_force)
+    metrics.watch_jobs(lambda: records.jobs(clock.now()))
+    endpoints = {}
+    if settings.tracker.url:
+        endpoints["tracker"] = Endpoint("tracker", settings.tracker.url, tracker_secret(settings))
+    sender = sender or WebhookSender(
+        clock,
+        allow_private_hosts=settings.tracker.allow_private_hosts,
+        timeout_seconds=settings.tracker.timeout_seconds,
+        concurrency=settings.tracker.concurrency,
+    )
+    stages = {stage.kind: stage for stage in FLOW}
+    web = settings.web
+    base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
+    steps: dict[str, Step] = {
+        "intake": Intake(
+            store,
+            PARSERS,
+            quiet=timedelta(seconds=settings.chat.quiet_seconds),
+            longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
+        ),
+        "triage": Triage(store, champion, in_force, list(endpoints), f"{base}/api/v1/complaints", metrics),
+        "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
+    }
+    node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
+    worker = Worker(store, clock, FLOW, steps, log, metrics, node)
+    api_token = home.secret(settings.secrets_folder, "api.token", home.token)
+    return App(settings, clock, log, metrics, in_force, store, acceptance, champion, records, sender, worker, api_token)

@@ -1,0 +1,90 @@
+"""The journey of a complaint as one table, and what a step answers.
+
+    accept ──▶ intake ──▶ triage ──▶ deliver ──▶ tracking API
+               Parsed     Verdict     Outcome
+               Complaint  Assignment
+                          Event
+
+Each step writes its result and the next job in one transaction; the worker obeys what the step decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from gateway.store.jobs import Job
+from models.delivery import RetryDecision
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step says of one job: what becomes of it, what is to be written with that, and lines for the operator log.
+
+    `write` is called on the transaction that settles the job, also when it is tried again (an attempt is kept whatever came of it).
+    """
+
+    job: Job
+    decision: RetryDecision
+    write: Callable[[Connection], None] | None = None
+    log: tuple[tuple[str, dict[str, object]], ...] = ()
+
+
+class Step(Protocol):
+    """One step of the journey."""
+
+    def run(self, jobs: Sequence[Job], now: datetime) -> list[Report]:
+        """One report for each job, in any order. May raise: then the worker runs the jobs one by one to find the bad one."""
+        ...
+
+    def idle(self, now: datetime) -> bool:
+        """Called when nothing is due. True when there may be something to do after all."""
+        ...
+
+
+def _seconds(*waits: float) -> tuple[timedelta, ...]:
+    return tuple(timedelta(seconds=wait) for wait in waits)
+
+
+# How long to wait after the 1st, 2nd, … failed try; when the row is used up the job is parked.
+# A fault of ours: mostly a passing one (a lock, a full disk), else a bug, which no number of tries mends.
+OWN_FAULT = _seconds(1, 5, 30, 120, 600)
+# An endpoint that does not take an event (Standard Webhooks 1.0.0, "Sending in time").
+WEBHOOK = _seconds(5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How the jobs of one kind are run.
+
+    batch:         the most jobs of one claim.
+    lease:         how long a claim holds; a worker that is silent for longer is taken for dead.
+    backoff:       the row of waits above.
+    behind_parked: whether a parked job lets those behind it, with the same order key, pass.
+    lane:          stages of one lane share a thread.
+    """
+
+    kind: str
+    batch: int
+    lease: timedelta
+    backoff: tuple[timedelta, ...]
+    behind_parked: bool
+    lane: str
+
+
+FLOW: tuple[Stage, ...] = (
+    # Bytes become a message. One unreadable chat line does not stop the lines after it.
+    Stage("intake", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting"),
+    # Messages become a verdict and an assignment, by the batch, because the classifier is far cheaper so.
+    Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting"),
+    # An event goes to an endpoint. In a lane of its own, so that a slow endpoint does not hold up the sorting; and what is parked
+    # holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
+    Stage("deliver", 32, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
+)
+
+# Claims in a row without a report after which a job is taken for one that kills its worker.
+MOST_UNREPORTED = 4

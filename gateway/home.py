@@ -1,0 +1,88 @@
+"""The home of one gateway on disk: its folders, its lock, and its secrets."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from models.errors import BadSetting, Refused
+
+
+def prepare(home: Path) -> None:
+    """Makes the home, for its owner alone. Raises `BadSetting` when that cannot be."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "secrets").mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadSetting(
+            "JIESU_HOME",
+            f"无法建立数据目录 {home}（{error.strerror}）；请换一个可写的目录",
+            f"the home {home} cannot be made ({error.strerror}); choose one that can be written",
+        ) from None
+
+
+class HomeLock:
+    """Held by the one gateway that serves a home; a second one is refused."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "serve.lock"
+        self._handle: int | None = None
+
+    def __enter__(self) -> HomeLock:
+        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._handle)
+            self._handle = None
+            raise Refused(
+                "home_in_use",
+                f"已有一个网关在使用 {self._path.parent}；请先停止它，或用 JIESU_HOME 指定另一个目录",
+                f"a gateway is already serving {self._path.parent}; stop it, or name another home with JIESU_HOME",
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def secret(folder: Path, name: str, make: Callable[[], str]) -> str:
+    """The secret kept in a file of mode 0600, made at its first use. Two processes that make it at once end up with the same one."""
+    path = folder / name
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        raise BadSetting(
+            "JIESU_HOME",
+            f"无法写入 {path}（{error.strerror}）",
+            f"{path} cannot be written ({error.strerror})",
+        ) from None
+    value = make()
+    with os.fdopen(handle, "w") as file:
+        file.write(value + "\n")
+        file.flush()
+        os.fsync(handle)
+    return value
+
+
+def webhook_secret() -> str:
+    """A new signing secret: `whsec_` and 256 bits (Standard Webhooks 1.0.0)."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def token() -> str:
+    """A new bearer token of 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def is_empty(home: Path) -> bool:
+    """Whether nothing was ever taken in here (SQLite only; a store elsewhere is never called empty)."""
+    return not (home / "jiesu.db").exists()

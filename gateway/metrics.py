@@ -1,0 +1,61 @@
+"""Figures for Prometheus, without personal data. The home of prometheus-client; one registry an App, never the global one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class Metrics:
+    """What is counted while the gateway works."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.received = Counter("jiesu_received", "Submissions committed.", ["channel"], registry=self.registry)
+        self.duplicates = Counter("jiesu_duplicates", "Submissions offered again.", ["channel"], registry=self.registry)
+        self.not_accepted = Counter("jiesu_not_accepted", "Submissions that could not be committed.", ["channel"], registry=self.registry)
+        self.group = Histogram(
+            "jiesu_commit_group_size",
+            "Submissions committed in one transaction.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+            registry=self.registry,
+        )
+        self.jobs = Counter("jiesu_jobs", "Jobs by what came of them.", ["kind", "result"], registry=self.registry)
+        self.step_seconds = Histogram("jiesu_step_seconds", "Time of one batch of a step.", ["kind"], registry=self.registry)
+        self.verdicts = Counter("jiesu_verdicts", "Verdicts by class and decision.", ["klass", "decision"], registry=self.registry)
+        self.attempts = Counter("jiesu_delivery_attempts", "Tries by how they ended.", ["endpoint", "code"], registry=self.registry)
+        self.delivered_after = Histogram(
+            "jiesu_accepted_to_delivered_seconds",
+            "From acceptance to the endpoint's yes.",
+            buckets=(0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600, 3600, 86400),
+            registry=self.registry,
+        )
+
+    def watch_jobs(self, look: Callable[[], tuple[dict[tuple[str, str], int], datetime | None, datetime]]) -> None:
+        """Adds gauges that ask the store at each scrape: `look` gives job counts, when the oldest was due, and now."""
+        self.registry.register(_Jobs(look))
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _Jobs(Collector):
+    def __init__(self, look: Callable[[], tuple[dict[tuple[str, str], int], datetime | None, datetime]]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        counts, oldest, now = self._look()
+        waiting = GaugeMetricFamily("jiesu_jobs_open", "Jobs not yet done.", labels=["kind", "state"])
+        for (kind, state), count in sorted(counts.items()):
+            waiting.add_metric([kind, state], count)
+        yield waiting
+        lag = (now - oldest).total_seconds() if oldest else 0.0
+        yield GaugeMetricFamily("jiesu_oldest_due_seconds", "How long the job that waits longest is overdue.", value=max(lag, 0.0))

@@ -1,0 +1,86 @@
+"""The operator log: one verb an event, the complaint's number on each line, no personal data.
+
+Its home of structlog. Texts, names, addresses and phones never go in; the store has them, behind a login.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import structlog
+
+# Every verb that may stand in the log, with what it says. `docs/operations.md` lists them, and a test compares.
+VERBS: Mapping[str, str] = {
+    "Started": "the gateway is up; its addresses",
+    "Stopping": "no new complaints are taken in; what is in hand is finished",
+    "Stopped": "the gateway is down",
+    "Received": "a submission is committed",
+    "Duplicate": "a submission that is known already was offered again",
+    "NotAccepted": "a submission could not be committed; the sender was told to try again",
+    "Parsed": "a submission's bytes were understood",
+    "Classified": "a verdict was given",
+    "Routed": "a department was assigned",
+    "DeliveryAttempt": "an event was sent to an endpoint, with what came of it",
+    "Delivered": "an endpoint has accepted an event",
+    "EndpointDisabled": "an endpoint said 410 and gets nothing more until it is replayed",
+    "EndpointBack": "an endpoint that was away can be reached again; what waited is sent",
+    "Retry": "a job failed and will be tried again",
+    "Parked": "a job was put aside with its reason",
+    "Replayed": "a parked job was put back",
+    "LeaseLost": "another worker had taken the job over; nothing of ours was written",
+    "Quarantined": "a dropped file cannot be taken in and was set aside",
+    "Fault": "something of ours failed; the work goes on",
+}
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_WARN = frozenset({"NotAccepted", "Retry", "Parked", "EndpointDisabled", "Quarantined", "LeaseLost"})
+
+
+class OperatorLog:
+    """Writes the operator log. `stream` defaults to standard error."""
+
+    def __init__(
+        self,
+        format: Literal["json", "console"] = "json",
+        level: str = "info",
+        stream: TextIO | None = None,
+    ) -> None:
+        self._stream = stream or sys.stderr
+        renderer: Any = (
+            structlog.processors.JSONRenderer(ensure_ascii=False)
+            if format == "json"
+            else structlog.dev.ConsoleRenderer(colors=self._stream.isatty())
+        )
+        self._log: Any = structlog.wrap_logger(
+            structlog.WriteLogger(self._stream),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+            cache_logger_on_first_use=True,
+        )
+
+    def write(self, verb: str, number: str | None = None, **fields: object) -> None:
+        """One line. `verb` must be in `VERBS`."""
+        if verb not in VERBS:
+            raise KeyError(verb)
+        told = {"number": number, **fields} if number else fields
+        if verb in _WARN:
+            self._log.warning(verb, **told)
+        else:
+            self._log.info(verb, **told)
+
+    def fault(self, where: str, error: BaseException, number: str | None = None) -> None:
+        """A fault of ours, with the place in the code but without the error's own text, which may quote a customer."""
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        place = f"{last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{last.tb_lineno}" if last else ""
+        told = {"number": number} if number else {}
+        self._log.error("Fault", where=where, error=type(error).__name__, place=place, **told)

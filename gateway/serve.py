@@ -1,0 +1,243 @@
+"""Opens the doors and keeps them open until told to stop; then finishes what is in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+import uvicorn
+import uvloop
+
+from connectors.phone_drop import DropOptions, PhoneDrop
+from connectors.smtp import SmtpDoor, SmtpOptions
+from connectors.web_chat import ChatDoor, ChatOptions
+from gateway import home
+from gateway.bootstrap import App
+from gateway.config import Settings
+from gateway.web import app as web
+from models.errors import BadSetting
+
+# The library's log quotes requests; faults of ours are told in the operator log.
+logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
+logging.getLogger("uvicorn.error").propagate = False
+
+# Enough threads that all mail connections can wait for a commit at once.
+_THREADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the doors are."""
+
+    smtp: tuple[str, int] | None
+    web: tuple[str, int]
+    drop: Path | None
+
+
+class Server:
+    """A gateway with its doors, in one event loop."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Says that it is time; call it in the loop."""
+        self._stop.set()
+
+    async def run(self, ready: Callable[[Addresses], None] | None = None) -> None:
+        """Opens all doors, tells `ready`, serves until `stop` or a signal, and closes in good order."""
+        app, settings = self._app, self._app.settings
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        loop = asyncio.get_running_loop()
+        smtp = SmtpDoor(app.accept, app.clock.now, smtp_options(settings)) if settings.smtp.enabled else None
+        chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
+        http = _Http(uvicorn_config(app, chat))
+        drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None
+        # The classifier is loaded before the doors open, so that the first complaint does not wait for it.
+        await anyio.to_thread.run_sync(app.champion.classifier)
+        app.worker.start()
+        try:
+            smtp_address = await _opened("smtp", settings.smtp.port, smtp.open()) if smtp else None
+            web_address = await _opened("web", settings.web.port, http.open())
+            watching = loop.create_task(drop.watch(self._stop)) if drop else None
+            for sign in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(sign, self._stop.set)
+            addresses = Addresses(smtp_address, web_address, settings.drop_folder if drop else None)
+            app.log.write(
+                "Started",
+                smtp=_spelt(smtp_address),
+                web=_spelt(web_address),
+                drop=bool(drop),
+                store="sqlite" if app.store.is_sqlite else "postgresql",
+                plan_version=app.plan.version,
+            )
+            if ready is not None:
+                ready(addresses)
+            await self._until_stopped(http, watching)
+            app.log.write("Stopping")
+            if smtp is not None:
+                await smtp.close()
+            if chat is not None:
+                await chat.close()
+            await http.close()
+            if watching is not None:
+                await asyncio.wait([watching], timeout=10)
+        finally:
+            await anyio.to_thread.run_sync(app.worker.stop)
+        app.log.write("Stopped")
+
+    async def _until_stopped(self, http: _Http, watching: asyncio.Task[None] | None) -> None:
+        waits: set[asyncio.Task[object]] = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(http.served())}
+        if watching is not None:
+            waits.add(watching)
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        self._stop.set()
+        for task in done:
+            # A door that broke ends the gateway with its error rather than leave it half open.
+            task.result()
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn inside our loop: our signals, and a start that reports its address."""
+
+    _serving: asyncio.Task[None] | None = None
+
+    async def open(self) -> tuple[str, int]:
+        config = self.config
+        config.load()
+        self.lifespan = config.lifespan_class(config)
+        # The socket is ours, so that a taken port is an error of ours and not an exit of the library's.
+        family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+        listening = socket.create_server((config.host, config.port), family=family, backlog=512)
+        host, port = listening.getsockname()[:2]
+        self._serving = asyncio.get_running_loop().create_task(self._serve([listening]))
+        while not self.started and not self._serving.done():  # noqa: ASYNC110 - the library has no event for it
+            await asyncio.sleep(0.01)
+        return str(host), int(port)
+
+    def install_signal_handlers(self) -> None:
+        """Signals are the gateway's, not the library's."""
+
+    async def served(self) -> None:
+        assert self._serving is not None  # noqa: S101 - `open` came first
+        await asyncio.shield(self._serving)
+
+    async def close(self) -> None:
+        self.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+
+async def _opened(section: str, port: int, opening: Awaitable[tuple[str, int]]) -> tuple[str, int]:
+    try:
+        return await opening
+    except OSError as error:
+        raise BadSetting(
+            f"{section}.port",
+            f"无法监听端口 {port}（{error.strerror or error}）；请改用别的端口，或停止占用它的程序",
+            f"port {port} cannot be listened on ({error.strerror or error}); use another, or stop the program that has it",
+        ) from None
+
+
+def _spelt(address: tuple[str, int] | None) -> str | None:
+    return f"{address[0]}:{address[1]}" if address else None
+
+
+def smtp_options(settings: Settings) -> SmtpOptions:
+    """The options of the door for mail."""
+    smtp = settings.smtp
+    return SmtpOptions(
+        host=smtp.host,
+        port=smtp.port,
+        max_bytes=smtp.max_bytes,
+        max_recipients=smtp.max_recipients,
+        max_connections=smtp.max_connections,
+        max_connections_per_address=smtp.max_connections_per_address,
+        idle_seconds=smtp.idle_seconds,
+        data_seconds=smtp.data_seconds,
+        tls=_tls("smtp", smtp.tls_certificate, smtp.tls_key),
+        trusted_relays=tuple(smtp.trusted_relays),
+    )
+
+
+def chat_options(settings: Settings) -> ChatOptions:
+    """The options of the chat."""
+    chat = settings.chat
+    return ChatOptions(
+        allowed_origins=tuple(chat.allowed_origins),
+        max_line_chars=chat.max_line_chars,
+        max_lines_per_minute=chat.max_lines_per_minute,
+        max_connections=chat.max_connections,
+        max_connections_per_address=chat.max_connections_per_address,
+        idle_seconds=chat.idle_seconds,
+    )
+
+
+def drop_options(settings: Settings) -> DropOptions:
+    """The options of the drop folder."""
+    drop = settings.drop
+    return DropOptions(settings.drop_folder, drop.settle_seconds, drop.rescan_seconds, drop.max_bytes)
+
+
+def uvicorn_config(app: App, chat: ChatDoor | None) -> uvicorn.Config:
+    """How the web server runs: frames of 64 KiB at most, no compression (it costs memory), proxies' headers only from named proxies."""
+    settings = app.settings.web
+    return uvicorn.Config(
+        web.create(app, chat, alive=app.worker.alive),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_max_size=65_536,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=5,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies) or None,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+
+
+def _tls(section: str, certificate: str, key: str) -> ssl.SSLContext | None:
+    if not certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        raise BadSetting(
+            f"{section}.tls_certificate",
+            f"证书或私钥无法使用（{error}）；两者都应为 PEM 且相互匹配",
+            f"certificate or key cannot be used ({error}); both must be PEM and belong together",
+        ) from None
+    return context
+
+
+def serve(app: App, ready: Callable[[Addresses], None] | None = None) -> None:
+    """Serves until a signal. Call it under the home's lock."""
+
+    async def main() -> None:
+        await Server(app).run(ready)
+
+    try:
+        uvloop.run(main())
+    finally:
+        app.close()
+
+
+def locked(settings: Settings) -> home.HomeLock:
+    """The lock of the home that is to be served."""
+    home.prepare(settings.home)
+    return home.HomeLock(settings.home)

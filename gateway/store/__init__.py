@@ -1,0 +1,1 @@
+"""The only SQL of jiesu: engines, migrations, and one file a subject."""

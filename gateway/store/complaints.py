@@ -1,0 +1,191 @@
+"""Complaints, their conversations, verdicts and assignments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway.store.engine import Store
+from models.assignment import Assignment
+from models.complaint import ALLOWED_MOVES, ComplaintState, Customer
+from models.errors import Refused
+from models.submission import Channel
+from models.tables import assignments, complaints, messages, verdicts
+from models.verdict import ComplaintClass, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ComplaintRow:
+    """A complaint as the store has it: the record, and what was last decided about it."""
+
+    number: str
+    channel: Channel
+    received_at: datetime
+    state: ComplaintState
+    round: int
+    title: str
+    customer: Customer
+    klass: ComplaintClass | None
+    department: str | None
+    priority: str | None
+    reply_due: datetime | None
+    triaged_through: int
+    last_event: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One entry of a conversation as the store has it. `hints` are what the envelope said of the customer."""
+
+    id: int
+    number: str
+    submission_id: int
+    received_at: datetime
+    title: str
+    said: str
+    text: str
+    machine: bool
+    parsed: Mapping[str, Any]
+
+    @property
+    def hints(self) -> Customer:
+        """What the envelope or a header said of the customer."""
+        return Customer(**self.parsed.get("hints", {}))
+
+
+def begin(store: Store, conn: Connection, number: str, channel: Channel, received_at: datetime, title: str) -> None:
+    """Makes the record of a complaint, unless it exists."""
+    conn.execute(
+        store.insert(complaints)
+        .values(
+            number=number,
+            channel=channel.value,
+            received_at=received_at,
+            state=ComplaintState.RECEIVED.value,
+            round=1,
+            title=title,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def add_message(store: Store, conn: Connection, row: Mapping[str, object]) -> None:
+    """Adds an entry to a conversation; the same submission never twice."""
+    conn.execute(store.insert(messages).values(**row).on_conflict_do_nothing())
+
+
+def load(conn: Connection, numbers: Sequence[str]) -> dict[str, ComplaintRow]:
+    """Complaints by number."""
+    return {row.number: _complaint(row) for row in conn.execute(select(complaints).where(complaints.c.number.in_(numbers)))}
+
+
+def conversation(conn: Connection, numbers: Sequence[str]) -> dict[str, list[MessageRow]]:
+    """All messages of these complaints, oldest first, by number."""
+    by_number: dict[str, list[MessageRow]] = {number: [] for number in numbers}
+    found = conn.execute(select(messages).where(messages.c.number.in_(numbers)).order_by(messages.c.number, messages.c.id))
+    for row in found:
+        by_number[row.number].append(
+            MessageRow(
+                row.id,
+                row.number,
+                row.submission_id,
+                row.received_at,
+                row.title,
+                row.said,
+                row.text,
+                row.machine,
+                row.parsed,
+            )
+        )
+    return by_number
+
+
+def record_triage(
+    conn: Connection,
+    complaint: ComplaintRow,
+    *,
+    verdict: Verdict,
+    verdict_body: object,
+    assignment: Assignment,
+    assignment_body: object,
+    customer: Customer,
+    through: int,
+    event_id: str | None,
+    at: datetime,
+) -> None:
+    """Keeps a verdict and an assignment, and what they make of the complaint. Refuses a move that the table of moves does not allow."""
+    if ComplaintState.ROUTED not in ALLOWED_MOVES[complaint.state]:
+        raise Refused(
+            "impossible_move",
+            f"投诉不能从“{complaint.state}”变为“routed”",
+            f"no complaint goes from {complaint.state} to routed",
+        )
+    conn.execute(
+        insert(verdicts).values(
+            number=complaint.number,
+            at=at,
+            klass=verdict.primary.value,
+            decision=verdict.decision.value,
+            trained_model=verdict.trained_model,
+            body=verdict_body,
+        )
+    )
+    conn.execute(
+        insert(assignments).values(
+            number=complaint.number,
+            at=at,
+            department=assignment.department,
+            priority=assignment.priority.value,
+            rule=assignment.rule,
+            plan_version=assignment.plan_version,
+            body=assignment_body,
+        )
+    )
+    conn.execute(
+        update(complaints)
+        .where(complaints.c.number == complaint.number)
+        .values(
+            state=ComplaintState.ROUTED.value,
+            klass=verdict.primary.value,
+            department=assignment.department,
+            priority=assignment.priority.value,
+            reply_due=assignment.reply_due,
+            triaged_through=through,
+            last_event=event_id or complaint.last_event,
+            **{key: getattr(customer, key) for key in ("name", "phone", "email", "estate", "unit")},
+        )
+    )
+
+
+def latest_verdict(conn: Connection, number: str) -> Mapping[str, Any] | None:
+    """The body of the newest verdict."""
+    query = select(verdicts.c.body).where(verdicts.c.number == number).order_by(verdicts.c.id.desc()).limit(1)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def latest_assignment(conn: Connection, number: str) -> Mapping[str, Any] | None:
+    """The body of the newest assignment."""
+    query = select(assignments.c.body).where(assignments.c.number == number).order_by(assignments.c.id.desc()).limit(1)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def _complaint(row: Row[Any]) -> ComplaintRow:
+    return ComplaintRow(
+        number=row.number,
+        channel=Channel(row.channel),
+        received_at=row.received_at,
+        state=ComplaintState(row.state),
+        round=row.round,
+        title=row.title,
+        customer=Customer(row.name, row.phone, row.email, row.estate, row.unit),
+        klass=ComplaintClass(row.klass) if row.klass else None,
+        department=row.department,
+        priority=row.priority,
+        reply_due=row.reply_due,
+        triaged_through=row.triaged_through or 0,
+        last_event=row.last_event,
+    )

@@ -1,0 +1,150 @@
+"""Opens the database and hands out transactions.
+
+SQLite: one connection writes and it alone checkpoints (versions before 3.51.3 can damage a WAL that two connections reset), others read;
+`synchronous=FULL`, because the 250 to a mail sender promises that the disk has it. PostgreSQL: an ordinary pool.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from models.errors import BadSetting, TryLater
+
+# How long a writer waits for another process's transaction before it gives up with TryLater.
+BUSY_SECONDS = 10
+
+
+class Store:
+    """A database, and the ways to speak to it.
+
+    `checkpoints` is True for the one process that serves; commands that run beside it leave the WAL alone.
+    """
+
+    def __init__(self, url: str, *, checkpoints: bool = True) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise BadSetting(
+                "store.url",
+                "不是数据库地址，例如 sqlite:///var/jiesu.db 或 postgresql://用户:密码@主机/库名",
+                "not a database URL; write e.g. sqlite:///var/jiesu.db or postgresql://user:password@host/name",
+            ) from None
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if not self.is_sqlite and parsed.get_backend_name() != "postgresql":
+            raise BadSetting(
+                "store.url",
+                f"不支持 {parsed.get_backend_name()}，请用 sqlite 或 postgresql",
+                f"{parsed.get_backend_name()} is not supported; use sqlite or postgresql",
+            )
+        self.url = parsed
+        try:
+            if self.is_sqlite:
+                if parsed.database:
+                    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                self._writer = _sqlite_engine(parsed, pool_size=1, readonly=False, checkpoints=checkpoints)
+                self._reader = _sqlite_engine(parsed, pool_size=8, readonly=True, checkpoints=False)
+            else:
+                self._writer = create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True)
+                self._reader = self._writer
+        except NoSuchModuleError:
+            raise BadSetting("store.url", f"没有驱动 {parsed.drivername}", f"no driver for {parsed.drivername}") from None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; committed at the end of the block, rolled back when the block raises.
+
+        Raises `TryLater` when the database cannot be reached, is locked, or its disk is full.
+        """
+        with _translated(), self._writer.begin() as conn:
+            yield conn
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with _translated(), self._reader.connect() as conn:
+            yield conn
+
+    @property
+    def writer(self) -> Engine:
+        """The engine that writes, for migrations."""
+        return self._writer
+
+    def insert(self, table: Table) -> Any:
+        """An INSERT that knows `on_conflict_do_nothing`, which both databases spell alike."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turns what the driver raises when the database is away into TryLater; everything else is a bug and passes."""
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as error:
+        raise TryLater("store_unavailable", "数据库暂时不可用，请稍后再试", "the store is unavailable; try again later") from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise TryLater("store_unavailable", "数据库连接中断，请稍后再试", "the store's connection broke; try again later") from error
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switches to WAL. On a new database two that do so at once are told `locked` without the usual waiting, so we wait ourselves."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _sqlite_engine(url: Any, *, pool_size: int, readonly: bool, checkpoints: bool) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver's own transaction handling would begin late and deferred; ours begins at once (see `begin`).
+        connection.isolation_level = None
+        if not readonly:
+            _write_ahead(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        if not checkpoints:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+        if readonly:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        # A writer takes the lock now: a deferred transaction that upgrades later fails with BUSY at once, without waiting.
+        conn.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    return engine

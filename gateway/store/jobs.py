@@ -1,0 +1,275 @@
+"""The one jobs table: what is still to be done, who does it now, what is parked and why.
+
+A job is ready, running under a lease, or parked; a finished one is deleted, because what it made stands in the other tables. Jobs with
+the same order key run one after another, in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
+
+from gateway.store.engine import Store
+from models.tables import jobs
+
+READY, RUNNING, PARKED = "ready", "running", "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be made. `run_at` None means at once."""
+
+    kind: str
+    number: str
+    order_key: str
+    payload: Mapping[str, object]
+    run_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it was claimed. `attempts` counts this claim; `unreported` the claims in a row that no worker reported on."""
+
+    id: int
+    kind: str
+    number: str
+    order_key: str
+    payload: Mapping[str, Any]
+    created_at: datetime
+    attempts: int
+    unreported: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedJob:
+    """A job that was put aside, whole, with its reason."""
+
+    id: int
+    kind: str
+    number: str
+    attempts: int
+    created_at: datetime
+    reason_code: str
+    reason: str
+
+
+def enqueue(conn: Connection, new: Sequence[NewJob], now: datetime) -> None:
+    """Makes jobs, on the caller's transaction, so that they exist exactly when the result they follow from does."""
+    if not new:
+        return
+    conn.execute(
+        insert(jobs),
+        [
+            {
+                "kind": n.kind,
+                "number": n.number,
+                "order_key": n.order_key,
+                "payload": dict(n.payload),
+                "state": READY,
+                "created_at": now,
+                "run_at": n.run_at or now,
+                "attempts": 0,
+                "unreported": 0,
+            }
+            for n in new
+        ],
+    )
+
+
+def postpone_or_enqueue(conn: Connection, new: NewJob, now: datetime, *, latest_after: timedelta) -> None:
+    """Makes the job, or, where the same is ready already, moves it to `new.run_at`, but no later than `latest_after` from its making.
+
+    Lets a chat be sorted when the customer pauses, and not once for each of his lines.
+    """
+    same = and_(jobs.c.kind == new.kind, jobs.c.number == new.number, jobs.c.state == READY, jobs.c.attempts == 0)
+    waiting = conn.execute(select(jobs.c.id, jobs.c.created_at).where(same).limit(1)).first()
+    if waiting is not None:
+        later = min(new.run_at or now, waiting.created_at + latest_after)
+        # Between the look and this a worker may have claimed it; then it is not ready any more and a new one is made.
+        if conn.execute(update(jobs).where(jobs.c.id == waiting.id, same).values(run_at=later)).rowcount:
+            return
+    enqueue(conn, [new], now)
+
+
+def claim(
+    store: Store,
+    conn: Connection,
+    kind: str,
+    *,
+    limit: int,
+    lease: timedelta,
+    worker: str,
+    now: datetime,
+    behind_parked: bool,
+) -> list[Job]:
+    """Takes up to `limit` jobs that are due, under a lease, counting the attempt now.
+
+    Only the first job of each order key can be had. `behind_parked` says whether a parked job lets those behind it pass. A job whose
+    last worker died without a report is handed out alone, so that it takes nobody with it again.
+    """
+    holding = (READY, RUNNING) if behind_parked else (READY, RUNNING, PARKED)
+    # Those whose worker vanished come first and one at a time.
+    claimed = _claim(store, conn, kind, limit=1, lease=lease, worker=worker, now=now, holding=holding, suspects=True)
+    return claimed or _claim(store, conn, kind, limit=limit, lease=lease, worker=worker, now=now, holding=holding, suspects=False)
+
+
+def _claim(
+    store: Store,
+    conn: Connection,
+    kind: str,
+    *,
+    limit: int,
+    lease: timedelta,
+    worker: str,
+    now: datetime,
+    holding: Collection[str],
+    suspects: bool,
+) -> list[Job]:
+    earlier = jobs.alias("earlier")
+    first = ~exists().where(
+        earlier.c.order_key == jobs.c.order_key, earlier.c.id < jobs.c.id, earlier.c.kind == kind, earlier.c.state.in_(holding)
+    )
+    due = and_(jobs.c.state == READY, jobs.c.run_at <= now)
+    dropped = and_(jobs.c.state == RUNNING, jobs.c.lease_until <= now)
+    mine: ColumnElement[bool] = or_(and_(due, jobs.c.unreported > 0), dropped) if suspects else and_(due, jobs.c.unreported == 0)
+    wanted = select(jobs.c.id).where(jobs.c.kind == kind, mine, first).order_by(jobs.c.id).limit(limit)
+    if not store.is_sqlite:
+        wanted = wanted.with_for_update(skip_locked=True)
+    ids = conn.execute(wanted).scalars().all()
+    if not ids:
+        return []
+    rows = conn.execute(
+        update(jobs)
+        .where(jobs.c.id.in_(ids))
+        .values(
+            state=RUNNING,
+            attempts=jobs.c.attempts + 1,
+            unreported=jobs.c.unreported + 1,
+            lease_until=now + lease,
+            leased_by=worker,
+        )
+        .returning(jobs)
+    ).all()
+    return sorted((_job(row) for row in rows), key=lambda job: job.id)
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(row.id, row.kind, row.number, row.order_key, row.payload, row.created_at, row.attempts, row.unreported)
+
+
+def _still_mine(job: Job, worker: str) -> ColumnElement[bool]:
+    """The fence: true only while no other worker has taken the job over since."""
+    return and_(
+        jobs.c.id == job.id,
+        jobs.c.state == RUNNING,
+        jobs.c.leased_by == worker,
+        jobs.c.attempts == job.attempts,
+    )
+
+
+def finish(conn: Connection, job: Job, worker: str) -> bool:
+    """Strikes the job off. False when the lease was lost; then the caller must roll back what it wrote."""
+    return conn.execute(delete(jobs).where(_still_mine(job, worker))).rowcount == 1
+
+
+def retry(conn: Connection, job: Job, worker: str, *, at: datetime, code: str, reason: str) -> bool:
+    """Gives the job back, to be run again at `at`."""
+    values = {
+        "state": READY,
+        "run_at": at,
+        "unreported": 0,
+        "lease_until": None,
+        "leased_by": None,
+        "reason_code": code,
+        "reason": reason,
+    }
+    return conn.execute(update(jobs).where(_still_mine(job, worker)).values(**values)).rowcount == 1
+
+
+def park(conn: Connection, job: Job, worker: str, *, code: str, reason: str) -> bool:
+    """Puts the job aside with its reason, until a person replays it."""
+    values = {
+        "state": PARKED,
+        "unreported": 0,
+        "lease_until": None,
+        "leased_by": None,
+        "reason_code": code,
+        "reason": reason,
+    }
+    return conn.execute(update(jobs).where(_still_mine(job, worker)).values(**values)).rowcount == 1
+
+
+def release_all_leases(conn: Connection) -> int:
+    """Gives back every running job: right only where no other worker can be alive (SQLite, under the home's lock). Returns how many."""
+    return conn.execute(update(jobs).where(jobs.c.state == RUNNING).values(state=READY, lease_until=None, leased_by=None)).rowcount
+
+
+def parked(conn: Connection, *, kind: str | None = None, number: str | None = None) -> list[ParkedJob]:
+    """What is parked, oldest first."""
+    query = select(jobs).where(jobs.c.state == PARKED).order_by(jobs.c.id)
+    if kind:
+        query = query.where(jobs.c.kind == kind)
+    if number:
+        query = query.where(jobs.c.number == number)
+    return [
+        ParkedJob(
+            row.id,
+            row.kind,
+            row.number,
+            row.attempts,
+            row.created_at,
+            row.reason_code or "",
+            row.reason or "",
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def replay(conn: Connection, ids: Sequence[int], now: datetime) -> list[Job]:
+    """Puts parked jobs back with a fresh count of attempts. Returns those that were parked."""
+    fresh = {
+        "state": READY,
+        "run_at": now,
+        "attempts": 0,
+        "unreported": 0,
+        "reason_code": None,
+        "reason": None,
+    }
+    rows = conn.execute(update(jobs).where(jobs.c.id.in_(ids), jobs.c.state == PARKED).values(**fresh).returning(jobs)).all()
+    return sorted((_job(row) for row in rows), key=lambda job: job.id)
+
+
+def counts(conn: Connection) -> dict[tuple[str, str], int]:
+    """How many jobs there are, by kind and state."""
+    found = conn.execute(select(jobs.c.kind, jobs.c.state, func.count()).group_by(jobs.c.kind, jobs.c.state))
+    return {(kind, state): count for kind, state, count in found}
+
+
+def oldest_due(conn: Connection, now: datetime) -> datetime | None:
+    """When the job that has waited longest past its time was due; None when nothing waits."""
+    due: datetime | None = conn.execute(select(func.min(jobs.c.run_at)).where(jobs.c.state == READY, jobs.c.run_at <= now)).scalar_one()
+    return due
+
+
+def next_due(conn: Connection, kinds: Collection[str]) -> datetime | None:
+    """When the next ready job of these kinds is due; None when there is none."""
+    due: datetime | None = conn.execute(select(func.min(jobs.c.run_at)).where(jobs.c.state == READY, jobs.c.kind.in_(kinds))).scalar_one()
+    return due
+
+
+def hasten(conn: Connection, kind: str, order_prefix: str, now: datetime) -> int:
+    """Makes jobs that wait for their next try due now. Returns how many."""
+    waiting = and_(
+        jobs.c.kind == kind, jobs.c.state == READY, jobs.c.run_at > now, jobs.c.order_key.startswith(order_prefix, autoescape=True)
+    )
+    return conn.execute(update(jobs).where(waiting).values(run_at=now)).rowcount
+
+
+def has_dropped(conn: Connection, kind: str, now: datetime) -> bool:
+    """Whether a job of this kind is held by a worker whose lease ran out."""
+    where = (jobs.c.kind == kind, jobs.c.state == RUNNING, jobs.c.lease_until <= now)
+    return bool(conn.execute(select(exists().where(*where))).scalar_one())

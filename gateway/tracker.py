@@ -1,0 +1,207 @@
+"""Sends events to an endpoint by Standard Webhooks 1.0.0. The only home of the HTTP client.
+
+The client runs in a loop of its own in a thread of its own, so that the synchronous core can use it; connections are kept open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from gateway.clock import Clock
+from models.delivery import Outcome, OutcomeCode, Outgoing
+from models.errors import BadSetting
+
+_T = TypeVar("_T")
+# So much of an answer is kept, for the person who looks for the cause.
+_ANSWER_BYTES = 500
+_LONGEST_RETRY_AFTER = timedelta(days=1)
+
+
+def sign(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
+    """The `webhook-signature` of a body: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
+
+    Raises `BadSetting` when the secret is not `whsec_` and base64.
+    """
+    signed = hmac.new(secret_bytes(secret), f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    return "v1," + base64.b64encode(signed.digest()).decode()
+
+
+def secret_bytes(secret: str) -> bytes:
+    """The key inside `whsec_…`; 24 to 64 bytes by the specification."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise BadSetting(
+            "tracker.secret",
+            "应为 whsec_ 加 24 至 64 字节的 base64；留空则自动生成",
+            "must be whsec_ and the base64 of 24 to 64 bytes; leave it empty to have one made",
+        )
+    return key
+
+
+class WebhookSender:
+    """Sends events; call it from any thread.
+
+    allow_private_hosts: host names or addresses that may be private; all other private, loopback, link-local, multicast and metadata
+    addresses are refused at the moment of connecting, on the very address that is connected to, so that no second look-up can differ.
+    """
+
+    def __init__(self, clock: Clock, *, allow_private_hosts: Sequence[str], timeout_seconds: float, concurrency: int) -> None:
+        self._clock = clock
+        self._allowed = {host.lower() for host in allow_private_hosts}
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._concurrency = concurrency
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="webhook-sender", daemon=True)
+        self._thread.start()
+
+    def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
+        """Sends all at once, at most `concurrency` at a time. One outcome for each, in order; never raises."""
+        if not outgoing:
+            return []
+        return self._run(self._send_all(outgoing))
+
+    def reachable(self, url: str) -> bool:
+        """Whether somebody listens at the address; sends nothing."""
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Gives the connections back and ends the thread."""
+        self._run(self._close_sessions())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _close_sessions(self) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    async def _send_all(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
+        gate = asyncio.Semaphore(self._concurrency)
+
+        async def gated(one: Outgoing) -> Outcome:
+            async with gate:
+                return await self._send_one(one)
+
+        return list(await asyncio.gather(*(gated(one) for one in outgoing)))
+
+    def _session(self, private: bool) -> aiohttp.ClientSession:
+        """One pool for hosts that may be private and one for all others, each with its own check."""
+        if private not in self._sessions:
+            connector = aiohttp.TCPConnector(
+                limit=self._concurrency,
+                socket_factory=_open if private else _open_if_public,
+                keepalive_timeout=30,
+            )
+            self._sessions[private] = aiohttp.ClientSession(connector=connector, timeout=self._timeout, trust_env=False)
+        return self._sessions[private]
+
+    async def _send_one(self, one: Outgoing) -> Outcome:
+        timestamp = int(self._clock.now().timestamp())
+        headers = {
+            "content-type": "application/json; charset=utf-8",
+            "user-agent": "jiesu",
+            "webhook-id": one.webhook_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(one.secret, one.webhook_id, timestamp, one.body),
+            **one.headers,
+        }
+        begun = time.perf_counter()
+        try:
+            session = self._session((urlsplit(one.url).hostname or "").lower() in self._allowed)
+            async with session.post(one.url, data=one.body, headers=headers, allow_redirects=False) as response:
+                answer = (await response.content.read(_ANSWER_BYTES)).decode("utf-8", "replace")
+                seconds = time.perf_counter() - begun
+                return Outcome(
+                    _code(response.status),
+                    response.status,
+                    seconds,
+                    answer,
+                    _retry_after(response.headers.get("retry-after"), self._clock.now()),
+                )
+        except TimeoutError:
+            return Outcome(OutcomeCode.TIMEOUT, None, time.perf_counter() - begun)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            code = OutcomeCode.FORBIDDEN_ADDRESS if _forbidden(error) else OutcomeCode.UNREACHABLE
+            return Outcome(code, None, time.perf_counter() - begun, type(error).__name__)
+
+
+class _PrivateAddressError(OSError):
+    """The address that was about to be connected to is not public."""
+
+
+def _forbidden(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, _PrivateAddressError) or isinstance(getattr(seen, "os_error", None), _PrivateAddressError):
+            return True
+        if isinstance(seen, BaseExceptionGroup) and any(_forbidden(part) for part in seen.exceptions):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _open(address: Any) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    return socket.socket(family, kind, protocol)
+
+
+def _open_if_public(address: Any) -> socket.socket:
+    ip = ipaddress.ip_address(address[4][0].partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None) or ip
+    if not mapped.is_global or mapped.is_multicast:
+        raise _PrivateAddressError(f"{ip} is not public")
+    return _open(address)
+
+
+def _code(status: int) -> OutcomeCode:
+    if 200 <= status < 300:
+        return OutcomeCode.ACCEPTED
+    if status == 410:
+        return OutcomeCode.GONE
+    if status in (429, 502, 503, 504):
+        return OutcomeCode.THROTTLED
+    if 300 <= status < 400:
+        return OutcomeCode.REDIRECTED
+    return OutcomeCode.CLIENT_ERROR if 400 <= status < 500 else OutcomeCode.SERVER_ERROR
+
+
+def _retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Seconds or an HTTP date (RFC 9110 10.2.3); nonsense is ignored, and nobody may ask for more than a day."""
+    if not value:
+        return None
+    try:
+        wait = timedelta(seconds=int(value))
+    except (ValueError, OverflowError):
+        try:
+            wait = parsedate_to_datetime(value) - now
+        except (ValueError, TypeError):
+            return None
+    return min(max(wait, timedelta(0)), _LONGEST_RETRY_AFTER)

@@ -1,0 +1,140 @@
+"""Triage: what a complaint is about, who must act, and whom to tell (预案 4.1–4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from classifiers.base import Classifier, Query
+from gateway import rules, ticket
+from gateway.flow import Report
+from gateway.metrics import Metrics
+from gateway.plan import Plan
+from gateway.store import complaints, events
+from gateway.store.complaints import ComplaintRow, MessageRow
+from gateway.store.engine import Store
+from gateway.store.jobs import Job
+from models.complaint import ComplaintState, Customer
+from models.delivery import EventType, Next, RetryDecision
+from models.verdict import Verdict
+
+
+class Champion(Protocol):
+    """Where the classifier that answers now is had from."""
+
+    def classifier(self) -> Classifier:
+        """The champion; loaded once."""
+        ...
+
+
+class Triage:
+    """The step from messages to verdict, assignment and event.
+
+    endpoints: the names of those that are told.
+    links:     the address under which a complaint is found, before its number.
+    """
+
+    def __init__(self, store: Store, champion: Champion, plan: Plan, endpoints: Sequence[str], links: str, metrics: Metrics) -> None:
+        self._store, self._champion, self._plan = store, champion, plan
+        self._endpoints, self._links, self._metrics = tuple(endpoints), links, metrics
+
+    def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
+        """Classifies the batch in one call and decides for each."""
+        numbers = [job.number for job in batch]
+        with self._store.read() as conn:
+            records = complaints.load(conn, numbers)
+            talks = complaints.conversation(conn, numbers)
+        verdicts = self._champion.classifier().classify([query(records[n], talks[n]) for n in numbers])
+        return [
+            self._report(job, records[job.number], talks[job.number], verdict, now)
+            for job, verdict in zip(batch, verdicts, strict=True)
+        ]  # fmt: skip
+
+    def idle(self, now: datetime) -> bool:
+        """Nothing to look for."""
+        return False
+
+    def _report(self, job: Job, complaint: ComplaintRow, messages: Sequence[MessageRow], verdict: Verdict, now: datetime) -> Report:
+        through = messages[-1].id
+        if through <= complaint.triaged_through:
+            # An earlier triage has seen everything already.
+            return Report(job, RetryDecision(Next.DONE, "nothing_new"))
+        facts = rules.Facts(
+            verdict,
+            said_nothing=not any(message.said.strip() or message.title.strip() for message in messages),
+            machine=all(message.machine for message in messages),
+        )
+        assignment = rules.assign(facts, self._plan, complaint.received_at)
+        customer = _customer(verdict, messages)
+        triaged = ticket.Triaged(complaint, messages, customer, verdict, assignment, f"{self._links}/{complaint.number}")
+        kind = EventType.UPDATED
+        if complaint.state is ComplaintState.RECEIVED:
+            kind = EventType.ROUTED
+        elif (verdict.primary, assignment.department, assignment.priority.value) != (
+            complaint.klass,
+            complaint.department,
+            complaint.priority,
+        ):
+            kind = EventType.REROUTED
+        event = ticket.event_of(kind, triaged, now, through=through, supersedes=complaint.last_event)
+
+        def write(conn: Connection) -> None:
+            complaints.record_triage(
+                conn,
+                complaint,
+                verdict=verdict,
+                verdict_body=ticket.verdict_json(verdict),
+                assignment=assignment,
+                assignment_body=ticket.assignment_json(assignment),
+                customer=customer,
+                through=through,
+                event_id=event.id,
+                at=now,
+            )
+            events.announce(conn, event, self._endpoints)
+
+        self._metrics.verdicts.labels(verdict.primary.value, verdict.decision.value).inc()
+        log: tuple[tuple[str, dict[str, object]], ...] = (
+            (
+                "Classified",
+                {
+                    "klass": verdict.primary.value,
+                    "decision": verdict.decision.value,
+                    "confidence": round(verdict.probabilities[verdict.primary], 3),
+                    "risk": [risk.value for risk in verdict.risk],
+                    "trained_model": verdict.trained_model,
+                },
+            ),
+            (
+                "Routed",
+                {
+                    "event": kind.value,
+                    "department": assignment.department,
+                    "priority": assignment.priority.value,
+                    "rule": assignment.rule,
+                    "plan_version": assignment.plan_version,
+                },
+            ),
+        )
+        return Report(job, RetryDecision(Next.DONE, "done"), write, log)
+
+
+def query(complaint: ComplaintRow, messages: Sequence[MessageRow]) -> Query:
+    """What the classifier is asked: only what the customer said, and the whole text for finding who he is."""
+    return Query(
+        said="\n".join(message.said for message in messages if message.said),
+        title=complaint.title,
+        context="\n".join(message.text for message in messages),
+        channel=complaint.channel.value,
+    )
+
+
+def _customer(verdict: Verdict, messages: Sequence[MessageRow]) -> Customer:
+    """Who complains: what the text says, then what the newest envelope says."""
+    customer = verdict.customer
+    for message in reversed(messages):
+        customer = customer.or_else(message.hints)
+    return customer

@@ -1,0 +1,194 @@
+"""The web application: the chat and its page, the API, and what operators watch. It knows the App, and no SQL."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from jinja2 import Environment, FileSystemLoader
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from connectors.web_chat import ChatDoor
+from gateway.bootstrap import App
+from models.errors import TryLater
+
+_HERE = Path(str(resources.files("gateway"))) / "web"
+
+# Nothing but our own files, no inline script, no frame, nothing told to others, nothing kept by caches (threats: defaults that ship).
+_HEADERS = {
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
+        b"base-uri 'none'; frame-ancestors 'none'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
+    b"cross-origin-opener-policy": b"same-origin",
+}
+
+
+class Guard:
+    """Before every request: a Host that is ours, a body that is not too large. After it: the headers above."""
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], max_body_bytes: int) -> None:
+        self._app, self._hosts, self._max = app, hosts, max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Plain ASGI, because it stands before everything, WebSockets included."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if not self._host_is_ours(headers.get(b"host", b"")):
+            await self._refuse(scope, receive, send, 400, "Host 不在 web.allowed_hosts 中 / this Host is not in web.allowed_hosts")
+            return
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._max:
+            await self._refuse(scope, receive, send, 413, "请求体太大 / the body is too large")
+            return
+        await self._app(scope, self._counted(receive), _with_headers(send))
+
+    def _host_is_ours(self, host: bytes) -> bool:
+        name = host.decode("latin-1").lower()
+        name = name.partition("]")[0].lstrip("[") if name.startswith("[") else name.partition(":")[0]
+        return name in self._hosts
+
+    def _counted(self, receive: Receive) -> Receive:
+        """A chunked body has no length to look at beforehand."""
+        so_far = 0
+
+        async def counted() -> Message:
+            nonlocal so_far
+            message = await receive()
+            so_far += len(message.get("body", b""))
+            if so_far > self._max:
+                raise HTTPException(413, "请求体太大 / the body is too large")
+            return message
+
+        return counted
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, detail: str) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await JSONResponse({"detail": detail}, status)(scope, receive, _with_headers(send))
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *((k, v) for k, v in _HEADERS.items() if k not in present)]
+        await send(message)
+
+    return sending
+
+
+def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambda: True) -> FastAPI:
+    """The web application of a gateway. `alive` tells whether the worker's threads run."""
+    web = FastAPI(title="jiesu", docs_url=None, redoc_url=None, openapi_url=None)
+    pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
+    web.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    bearer = HTTPBearer(auto_error=False)
+
+    def asked_by_token(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+        if given is None or not hmac.compare_digest(given.credentials.encode(), app.api_token.encode()):
+            raise HTTPException(
+                401,
+                "需要令牌：Authorization: Bearer …（见 secrets/api.token）/ a token is needed: Authorization: Bearer … (secrets/api.token)",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    def asked_from_here(request: Request) -> None:
+        """Operators' figures go to this machine only, and never through a proxy, unless the API token is shown."""
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if given and hmac.compare_digest(given.encode(), app.api_token.encode()):
+            return
+        here = request.client is not None and _is_loopback(request.client.host)
+        if not here or "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+            raise HTTPException(403, "只在本机开放，或请出示令牌 / open to this machine only, or show the token")
+
+    @web.exception_handler(TryLater)
+    async def our_fault(_request: Request, error: TryLater) -> Response:
+        return JSONResponse({"detail": f"{error.zh} / {error.en}"}, 503, {"Retry-After": "5"})
+
+    @web.exception_handler(Exception)
+    async def bug(request: Request, error: Exception) -> Response:
+        app.log.fault(f"web {request.scope.get('route') and request.scope['route'].path}", error)
+        return JSONResponse({"detail": "内部错误，请稍后再试 / a fault of ours, try again later"}, 503, {"Retry-After": "30"})
+
+    @web.get("/", include_in_schema=False)
+    async def front() -> Response:
+        return RedirectResponse("/chat")
+
+    @web.get("/chat", response_class=HTMLResponse)
+    async def chat_page(request: Request, lang: str | None = None) -> Response:
+        if chat is None:
+            raise HTTPException(404, "在线对话未开放（chat.enabled）/ the chat is not open (chat.enabled)")
+        if lang not in ("zh", "en"):
+            lang = "en" if request.headers.get("accept-language", "zh").lower().startswith("en") else "zh"
+        return HTMLResponse(pages.get_template("chat.html").render(lang=lang))
+
+    @web.websocket("/ws/chat")
+    async def chat_socket(websocket: WebSocket) -> None:
+        if chat is None:
+            await websocket.close()
+            return
+        await chat.serve(websocket)
+
+    @web.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @web.get("/readyz", dependencies=[Depends(asked_from_here)])
+    async def readyz() -> Response:
+        checks: dict[str, Callable[[], bool]] = {
+            "store": lambda: app.records.jobs(app.clock.now()) is not None,
+            "trained_model": lambda: bool(app.champion.classifier()),
+            "worker": alive,
+        }
+        found = {name: await anyio.to_thread.run_sync(_holds, check) for name, check in checks.items()}
+        return JSONResponse(found, 200 if all(found.values()) else 503)
+
+    @web.get("/metrics", dependencies=[Depends(asked_from_here)])
+    async def metrics() -> Response:
+        text = await anyio.to_thread.run_sync(app.metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @web.get("/api/v1/complaints/{number}", dependencies=[Depends(asked_by_token)])
+    async def complaint(number: str) -> dict[str, Any]:
+        whole = await anyio.to_thread.run_sync(app.records.whole, number)
+        if whole is None:
+            raise HTTPException(404, f"没有编号为 {number[:40]} 的投诉 / there is no complaint {number[:40]}")
+        return whole
+
+    hosts = frozenset({*(host.lower() for host in app.settings.web.allowed_hosts), app.settings.web.host.lower()})
+    web.add_middleware(Guard, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes)
+    return web
+
+
+def _holds(check: Callable[[], bool]) -> bool:
+    try:
+        return bool(check())
+    except Exception:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,242 @@
+"""The worker: claims jobs, lets their step run, and obeys its report. One loop, one thread a lane."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from gateway.clock import Clock
+from gateway.flow import MOST_UNREPORTED, Report, Stage, Step
+from gateway.metrics import Metrics
+from gateway.oplog import OperatorLog
+from gateway.store import jobs
+from gateway.store.engine import Store
+from gateway.store.jobs import Job
+from models.delivery import Next, RetryDecision
+from models.errors import JiesuError, Refused, TryLater, Unreadable
+
+# How often a lane looks for work that nobody told it of (another process's, or a wait that is over).
+_POLL_SECONDS = 0.5
+# How far a wait strays, so that jobs that failed together do not come back together.
+_JITTER = 0.15
+
+
+def decide(stage: Stage, job: Job, error: BaseException, stray: Callable[[], float] = random.random) -> RetryDecision:
+    """What becomes of a job whose step raised: a value computed from error and job, and from nothing else."""
+    if isinstance(error, Unreadable | Refused):
+        return RetryDecision(Next.PARK, f"{error.code}: {error.zh} / {error.en}")
+    said = f"{error.code}: {error.zh} / {error.en}" if isinstance(error, JiesuError) else f"fault: {type(error).__name__}"
+    return again(stage, job, said, stray)
+
+
+def again(
+    stage: Stage,
+    job: Job,
+    reason: str,
+    stray: Callable[[], float] = random.random,
+    *,
+    at_least: timedelta = timedelta(0),
+) -> RetryDecision:
+    """Another try after the stage's wait (with jitter), or parked when all tries are used up."""
+    if job.attempts > len(stage.backoff):
+        return RetryDecision(Next.PARK, f"attempts_exhausted: 多次尝试仍失败 / every try failed; {reason}")
+    wait = stage.backoff[job.attempts - 1] * (1 + _JITTER * (2 * stray() - 1))
+    return RetryDecision(Next.RETRY, reason, max(wait, at_least))
+
+
+class Worker:
+    """Runs the jobs of a store. `name` is unlike any other worker's."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        flow: Sequence[Stage],
+        steps: Mapping[str, Step],
+        log: OperatorLog,
+        metrics: Metrics,
+        name: str,
+    ) -> None:
+        self._store, self._clock, self._flow, self._steps = store, clock, tuple(flow), steps
+        self._log, self._metrics, self._name = log, metrics, name
+        self._stopping = threading.Event()
+        self._lanes = tuple(dict.fromkeys(stage.lane for stage in flow))
+        self._news = {lane: threading.Event() for lane in self._lanes}
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begins to work, one thread a lane."""
+        for lane in self._lanes:
+            thread = threading.Thread(target=self._run_lane, args=(lane,), name=f"lane-{lane}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, timeout: float = 60) -> None:
+        """Finishes what is in hand and stops. What is not in hand stays in the store."""
+        self._stopping.set()
+        self.wake()
+        for thread in self._threads:
+            thread.join(timeout)
+        self._threads.clear()
+
+    def alive(self) -> bool:
+        """Whether every lane has its thread."""
+        return len(self._threads) == len(self._lanes) and all(thread.is_alive() for thread in self._threads)
+
+    def wake(self) -> None:
+        """Says that there may be something to do."""
+        for news in self._news.values():
+            news.set()
+
+    def drain(self) -> int:
+        """Works until nothing is due now, in the caller's thread. Returns how many jobs were settled."""
+        settled = 0
+        while handled := sum(self._run_stage(stage) for stage in self._flow):
+            settled += handled
+        return settled
+
+    def _run_lane(self, lane: str) -> None:
+        stages = [stage for stage in self._flow if stage.lane == lane]
+        news = self._news[lane]
+        while not self._stopping.is_set():
+            news.clear()
+            try:
+                handled = sum(self._run_stage(stage) for stage in stages)
+                if not handled:
+                    handled = sum(self._steps[stage.kind].idle(self._clock.now()) for stage in stages)
+            except TryLater:
+                # The store is away. What was claimed comes back when its lease ends.
+                handled = 0
+            except Exception as error:
+                self._log.fault(f"lane {lane}", error)
+                handled = 0
+            if not handled:
+                news.wait(_POLL_SECONDS)
+
+    def _run_stage(self, stage: Stage) -> int:
+        """Claims and runs one batch. Returns how many jobs were settled."""
+        with self._store.read() as conn:
+            due = jobs.next_due(conn, [stage.kind])
+        now = self._clock.now()
+        if due is None or due > now:
+            # A look costs no write; but leases that ran out are not ready and show only to a claim.
+            with self._store.read() as conn:
+                if not jobs.has_dropped(conn, stage.kind, now):
+                    return 0
+        with self._store.write() as conn:
+            mine = jobs.claim(
+                self._store,
+                conn,
+                stage.kind,
+                limit=stage.batch,
+                lease=stage.lease,
+                worker=self._name,
+                now=now,
+                behind_parked=stage.behind_parked,
+            )
+        if not mine:
+            return 0
+        with self._metrics.step_seconds.labels(stage.kind).time():
+            reports = self._reports(stage, mine, now)
+        self._settle(stage, reports)
+        # A step that has finished something may have made work for another lane.
+        for lane, news in self._news.items():
+            if lane != stage.lane:
+                news.set()
+        return len(mine)
+
+    def _reports(self, stage: Stage, mine: Sequence[Job], now: datetime) -> list[Report]:
+        killers = [job for job in mine if job.unreported > MOST_UNREPORTED]
+        parked = [
+            Report(job, RetryDecision(Next.PARK, "killed_its_worker: 处理时进程多次中止 / its worker died again and again"))
+            for job in killers
+        ]
+        mine = [job for job in mine if job.unreported <= MOST_UNREPORTED]
+        step = self._steps[stage.kind]
+        if not mine:
+            return parked
+        try:
+            return parked + step.run(mine, now)
+        except Exception as error:
+            if len(mine) == 1:
+                return [*parked, self._failed(stage, mine[0], error)]
+        # One of the batch is bad; which one shows when each is run alone.
+        return parked + [report for job in mine for report in self._alone(stage, step, job, now)]
+
+    def _alone(self, stage: Stage, step: Step, job: Job, now: datetime) -> list[Report]:
+        try:
+            return step.run([job], now)
+        except Exception as error:
+            return [self._failed(stage, job, error)]
+
+    def _failed(self, stage: Stage, job: Job, error: Exception) -> Report:
+        if not isinstance(error, JiesuError):
+            self._log.fault(stage.kind, error, job.number)
+        return Report(job, decide(stage, job, error))
+
+    def _settle(self, stage: Stage, reports: Sequence[Report]) -> None:
+        """Writes all in one transaction; when that fails, each in its own."""
+        try:
+            with self._store.write() as conn:
+                for report in reports:
+                    self._write(stage, conn, report)
+        except TryLater:
+            raise
+        except Exception:
+            # One of them cannot be written; which one shows when each has a transaction of its own.
+            for report in reports:
+                self._settle_alone(stage, report)
+        else:
+            for report in reports:
+                self._tell(stage, report)
+
+    def _settle_alone(self, stage: Stage, report: Report) -> None:
+        try:
+            with self._store.write() as conn:
+                self._write(stage, conn, report)
+        except _LostError:
+            self._log.write("LeaseLost", report.job.number, kind=stage.kind, job=report.job.id)
+            return
+        except TryLater:
+            raise
+        except Exception as error:
+            report = self._failed(stage, report.job, error)
+            with self._store.write() as conn:
+                self._write(stage, conn, report)
+        self._tell(stage, report)
+
+    def _write(self, stage: Stage, conn: Connection, report: Report) -> None:
+        job, decision = report.job, report.decision
+        if report.write is not None:
+            report.write(conn)
+        code, _, reason = decision.reason.partition(": ")
+        match decision.next:
+            case Next.DONE:
+                kept = jobs.finish(conn, job, self._name)
+            case Next.RETRY:
+                at = self._clock.now() + decision.wait
+                kept = jobs.retry(conn, job, self._name, at=at, code=code, reason=reason or code)
+            case Next.PARK:
+                kept = jobs.park(conn, job, self._name, code=code, reason=reason or code)
+        if not kept:
+            raise _LostError
+
+    def _tell(self, stage: Stage, report: Report) -> None:
+        job, decision = report.job, report.decision
+        self._metrics.jobs.labels(stage.kind, decision.next.value).inc()
+        for verb, fields in report.log:
+            self._log.write(verb, job.number, **fields)
+        code = decision.reason.partition(": ")[0]
+        if decision.next is Next.RETRY:
+            wait = round(decision.wait.total_seconds(), 1)
+            self._log.write("Retry", job.number, kind=stage.kind, attempt=job.attempts, code=code, wait_seconds=wait)
+        elif decision.next is Next.PARK:
+            self._log.write("Parked", job.number, kind=stage.kind, job=job.id, attempt=job.attempts, code=code)
+
+
+class _LostError(Exception):
+    """Another worker has the job now; whatever this transaction wrote must go."""

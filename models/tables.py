@@ -1,0 +1,309 @@
+"""The database schema, and the only file of `models/` that knows SQLAlchemy.
+
+Times are kept in UTC and come back aware. Texts are cleaned of NUL bytes and lone surrogates on their way in, because PostgreSQL refuses
+them and SQLite does not: the raw bytes in `submissions.raw` stay as they came.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL refuses: NUL and lone surrogates become U+FFFD."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+def _storable_value(value: object) -> object:
+    match value:
+        case str():
+            return storable(value)
+        case dict():
+            return {storable(str(key)): _storable_value(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [_storable_value(entry) for entry in value]
+    return value
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware in, UTC out; SQLite has no zones, so there the zone is dropped."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone cannot be stored: {value!r}")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Always aware, always UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside, made storable."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """NUL and lone surrogates replaced."""
+        return None if value is None else storable(value)
+
+
+class Json(TypeDecorator[object]):
+    """A JSON value, kept as text: nobody searches inside it, and both databases keep it alike."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
+        """Compact, readable Chinese, storable."""
+        if value is None:
+            return None
+        return json.dumps(_storable_value(value), ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
+        """The value again."""
+        return None if value is None else json.loads(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+# What connectors handed in, whole. Committed before anything is acknowledged.
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("channel", String(16), nullable=False),
+    Column("source_key", String(200), nullable=False),
+    Column("number", String(32), nullable=False, index=True),
+    Column("conversation", String(80)),
+    Column("media_type", String(100), nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("envelope", Json, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    UniqueConstraint("channel", "source_key"),
+    Index("ix_submissions_conversation_id", "conversation", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Which complaint a chat conversation belongs to.
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("conversation", String(80), primary_key=True),
+    Column("number", String(32), nullable=False),
+)
+
+# The last complaint number given on each day.
+day_numbers = Table(
+    "day_numbers",
+    metadata,
+    Column("day", String(8), primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+# The record made from a submission, with where it stands now.
+complaints = Table(
+    "complaints",
+    metadata,
+    Column("number", String(32), primary_key=True),
+    Column("channel", String(16), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("title", Words, nullable=False),
+    Column("name", Words),
+    Column("phone", Words),
+    Column("email", Words),
+    Column("estate", Words),
+    Column("unit", Words),
+    Column("klass", String(32)),
+    Column("department", String(64)),
+    Column("priority", String(16)),
+    Column("reply_due", UtcTime),
+    # The last message that a verdict has been given on.
+    Column("triaged_through", _Id),
+    # The last event told to the endpoints, which a later one supersedes.
+    Column("last_event", String(64)),
+)
+
+# The conversation of a complaint, one row an entry.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", String(32), ForeignKey("complaints.number"), nullable=False),
+    Column("submission_id", _Id, ForeignKey("submissions.id"), nullable=False, unique=True),
+    Column("received_at", UtcTime, nullable=False),
+    Column("title", Words, nullable=False),
+    Column("said", Words, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("machine", Boolean, nullable=False),
+    Column("parsed", Json, nullable=False),
+    Index("ix_messages_number_id", "number", "id"),
+)
+
+# Every verdict ever given, append-only.
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", String(32), ForeignKey("complaints.number"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("klass", String(32), nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("trained_model", String(64), nullable=False),
+    Column("body", Json, nullable=False),
+)
+
+# Every assignment ever made, append-only, with the plan version under which it was made (预案 八).
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", String(32), ForeignKey("complaints.number"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("department", String(64), nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("plan_version", String(64), nullable=False),
+    Column("body", Json, nullable=False),
+)
+
+# Notices about tickets; `payload` is the exact text that is signed and sent.
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _Id, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("number", String(32), nullable=False, index=True),
+    Column("type", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("payload", Words, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# One event for one endpoint.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("event_id", String(64), ForeignKey("events.id"), nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("webhook_id", String(80), nullable=False, unique=True),
+    Column("number", String(32), nullable=False, index=True),
+    Column("delivered_at", UtcTime),
+    UniqueConstraint("event_id", "endpoint"),
+)
+
+# Every try of every delivery.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("status", Integer),
+    Column("seconds", Float, nullable=False),
+    Column("answer", Words, nullable=False),
+)
+
+# Endpoints that were switched off (410 or by hand), with the reason; an endpoint that is not here is on.
+disabled_endpoints = Table(
+    "disabled_endpoints",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("reason", Words, nullable=False),
+)
+
+# All work that is still to be done. A finished job is deleted; what it made stands in the other tables.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("number", String(32), nullable=False, index=True),
+    Column("order_key", String(120), nullable=False),
+    Column("payload", Json, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("run_at", UtcTime, nullable=False),
+    # Counted when the job is claimed, so that a job that kills its worker is counted too.
+    Column("attempts", Integer, nullable=False),
+    # Claims in a row that nobody reported on: the worker died. Back to 0 with every report.
+    Column("unreported", Integer, nullable=False),
+    Column("lease_until", UtcTime),
+    Column("leased_by", String(80)),
+    Column("reason_code", String(64)),
+    Column("reason", Words),
+    Index("ix_jobs_kind_state_run_at", "kind", "state", "run_at"),
+    Index("ix_jobs_order_key_id", "order_key", "id"),
+    # A number is never used again: a late worker could otherwise take a new job for its own.
+    sqlite_autoincrement=True,
+)
+
+# Every version of the plan that was in force here (预案 八).
+plans = Table(
+    "plans",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("body", Words, nullable=False),
+    Column("in_force_since", UtcTime, nullable=False),
+)
+
+# Trained models with their cards; exactly one is the champion.
+trained_models = Table(
+    "trained_models",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("card", Json, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("added_at", UtcTime, nullable=False),
+)

@@ -1,0 +1,54 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import postgres
+import pytest
+
+from gateway.store import migrations
+from gateway.store.engine import Store
+
+_databases = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server, without a database name."""
+    binaries = postgres.find()
+    if binaries is None:
+        pytest.skip(f"no PostgreSQL that can be run here; install one with: {postgres.HOW_TO_INSTALL}")
+    with postgres.running(binaries) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """The URL of a fresh, empty database."""
+    import psycopg
+
+    name = f"t{next(_databases)}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}")
+    return f"{postgres_server}/{name}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A migrated store, of each kind in turn."""
+    opened = Store(store_url)
+    migrations.upgrade(opened)
+    yield opened
+    opened.close()

@@ -128,7 +128,7 @@ class Deliver:
     def _report(self, job: Job, pending: PendingDelivery, outcome: Outcome, now: datetime) -> Report:
         told: dict[str, object] = {
             "endpoint": pending.endpoint,
-            "event": pending.event_type.value,
+            "event_type": pending.event_type.value,
             "webhook_id": pending.webhook_id,
             "attempt": job.attempts,
             "code": outcome.code.value,
@@ -152,7 +152,7 @@ class Deliver:
         log: list[tuple[str, dict[str, object]]] = [("DeliveryAttempt", told)]
         if decision.next is Next.DONE:
             self._metrics.delivered_after.observe(max((now - job.created_at).total_seconds() + outcome.seconds, 0))
-            log.append(("Delivered", {"endpoint": pending.endpoint, "event": pending.event_type.value}))
+            log.append(("Delivered", {"endpoint": pending.endpoint, "event_type": pending.event_type.value}))
         if outcome.code is OutcomeCode.GONE:
             log.append(("EndpointDisabled", {"endpoint": pending.endpoint}))
         return Report(job, decision, write, tuple(log))

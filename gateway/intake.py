@@ -63,8 +63,9 @@ class Intake:
                     "parsed": _kept(parsed),
                 },
             )
-            talk = submission.conversation is not None
-            triage = jobs.NewJob("triage", number, number, {}, run_at=now + self._quiet if talk else now)
+            # The pause counts from when the customer wrote, not from when we came to read it.
+            pause_over = submission.received_at + self._quiet if submission.conversation else now
+            triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))
             jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait)
 
         told: dict[str, object] = {"channel": submission.channel.value, "chars": len(parsed.said), "attachments": len(parsed.attachments)}

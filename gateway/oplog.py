@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -39,6 +39,14 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 _WARN = frozenset({"NotAccepted", "Retry", "Parked", "EndpointDisabled", "Quarantined", "LeaseLost"})
 
 
+def _in_order(_logger: object, _method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
+    """When, how bad, what, about which complaint; then the rest."""
+    first = {"time": line.pop("timestamp"), "level": line.pop("level"), "verb": line.pop("event")}
+    if "number" in line:
+        first["number"] = line.pop("number")
+    return first | line
+
+
 class OperatorLog:
     """Writes the operator log. `stream` defaults to standard error."""
 
@@ -59,7 +67,8 @@ class OperatorLog:
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
+                # A renderer for people knows the verb by the library's own name.
+                *([_in_order] if format == "json" else []),
                 renderer,
             ],
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -67,7 +76,7 @@ class OperatorLog:
         )
 
     def write(self, verb: str, number: str | None = None, **fields: object) -> None:
-        """One line. `verb` must be in `VERBS`."""
+        """One line. `verb` must be in `VERBS`; `event`, `level` and `timestamp` are taken."""
         if verb not in VERBS:
             raise KeyError(verb)
         told = {"number": number, **fields} if number else fields

@@ -111,7 +111,7 @@ class Triage:
             (
                 "Routed",
                 {
-                    "event": kind.value,
+                    "event_type": kind.value,
                     "department": assignment.department,
                     "priority": assignment.priority.value,
                     "rule": assignment.rule,

@@ -20,7 +20,7 @@ from gateway.store.jobs import Job, NewJob
 from models.delivery import Event, EventType, Outcome, OutcomeCode
 from models.errors import BadSetting, TryLater
 from models.submission import Channel, Receipt, Submission
-from models.tables import metadata, messages
+from models.tables import messages, metadata
 from models.tables import submissions as submissions_table
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -153,7 +153,7 @@ def test_many_threads_take_in_at_once_without_a_gap_or_a_double(store: Store) ->
                 receipts.append(future.result())
             except Exception as error:
                 # Two nodes may insert the same key at the same moment; the second is told so and finds it when it tries again.
-                assert type(error).__name__ == "IntegrityError"  # noqa: PT017
+                assert type(error).__name__ == "IntegrityError"
     with store.read() as conn:
         rows = conn.execute(select(submissions_table.c.number)).scalars().all()
     assert len(rows) == len(set(rows)) == 30

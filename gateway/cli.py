@@ -6,17 +6,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gateway import config
+from gateway import config, questions, settings_help, terminal
+from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
 cli = typer.Typer(
@@ -29,14 +27,10 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 samples_cli = typer.Typer(help="示例投诉。 Sample complaints.", no_args_is_help=True)
-inspect_cli = typer.Typer(help="看看 jiesu 如何理解一封邮件或一段通话。 What jiesu makes of a mail or a call.", no_args_is_help=True)
 cli.add_typer(samples_cli, name="samples")
-cli.add_typer(inspect_cli, name="inspect")
-
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-Files = Annotated[list[Path], typer.Argument(help="文件；- 为标准输入。 Files; - is standard input.", metavar="FILE…")]
+cli.add_typer(questions.inspect_cli, name="inspect")
+cli.command()(questions.classify)
+cli.command()(questions.train)
 
 
 def main() -> None:
@@ -51,19 +45,6 @@ def main() -> None:
         # The reader of our output went away, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-@contextmanager
-def _bar(total: int | None = None) -> Iterator[Callable[[str, float], None]]:
-    """A progress bar on standard error, for people only. The yielded function takes what is being done and how much is."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task("", total=total or 100)
-
-        def tell(what: str, done: float) -> None:
-            progress.update(task, description=what, completed=done if total else round(done * 100))
-
-        yield tell
 
 
 @cli.command()
@@ -111,11 +92,11 @@ def up(
         if fresh:
             total = samples.count()
             numbers: set[str] = set()
-            with _bar(total) as tell:
+            with terminal.bar(total) as tell:
                 for sent in samples.send(both.doors()):
                     numbers.add(sent.number)
                     tell("送入示例 sending samples", len(numbers))
-            with _bar(len(numbers)) as tell:
+            with terminal.bar(len(numbers)) as tell:
                 for there in both.arrived(numbers):
                     tell("等待送达 waiting for the tracker", there)
             err.print(f"{len(numbers)} 件示例投诉已经由邮件、对话、电话三个入口送达跟踪系统。")
@@ -197,7 +178,7 @@ def init(
 
     folder = Path(os.environ.get("JIESU_HOME") or "var").absolute()
     home.prepare(folder)
-    for name, text in (("jiesu.toml", config.commented_file()), ("plan.toml", plan.shipped_text())):
+    for name, text in (("jiesu.toml", settings_help.commented_file()), ("plan.toml", plan.shipped_text())):
         path = folder / name
         if path.exists() and not force:
             err.print(f"已存在，未改动：{path}（--force 覆盖）  exists, left alone: {path} (--force overwrites)", markup=False)
@@ -217,7 +198,7 @@ def check_config() -> None:
     in_force = bootstrap.load_plan(settings)
     if settings.tracker.url and settings.tracker.secret:
         bootstrap.tracker_secret(settings)
-    changed = [key for key in config.every_key() if getattr(getattr(settings, key.section), key.name) != key.default]
+    changed = [key for key in settings_help.every_key() if getattr(getattr(settings, key.section), key.name) != key.default]
     out.print(f"设置无误。 Settings are in order. {settings.home}", markup=False)
     for key in changed:
         value = "…" if key.name == "secret" else getattr(getattr(settings, key.section), key.name)
@@ -323,126 +304,6 @@ def _not_parked(numbers: str) -> JiesuError:
     from models.errors import Refused
 
     return Refused("not_parked", f"这些任务并未搁置：{numbers}", f"these jobs are not parked: {numbers}")
-
-
-@cli.command()
-def classify(
-    text: Annotated[str | None, typer.Argument(help="要分类的文字。 The text.")] = None,
-    jsonl: Annotated[
-        Path | None, typer.Option("--jsonl", help="每行一条 JSON：text，可选 title、channel；- 为标准输入。 JSON lines.")
-    ] = None,
-    title: Annotated[str, typer.Option(help="标题。 The title.")] = "",
-    channel: Annotated[str | None, typer.Option(help="email / chat / phone")] = None,
-) -> None:
-    """一段文字会被归到哪一类、为什么。 Which class a text would get, and why."""
-    from gateway import ask
-    from models.submission import Channel
-
-    if (text is None) == (jsonl is None):
-        raise BadSetting("TEXT", "请给出一段文字，或用 --jsonl 文件", "give a text, or --jsonl FILE")
-    if channel is not None and channel not in list(Channel):
-        raise BadSetting(
-            "--channel", f"“{channel}” 不行，应为 email、chat、phone 之一", f"'{channel}' will not do: one of email, chat, phone"
-        )
-    classifier = _classifier()
-    if text is not None:
-        verdict = ask.answer(classifier.classify([ask.query_of(text, title=title, channel=channel)])[0])
-        sys.stdout.write(json.dumps(verdict, ensure_ascii=False, indent=2) + "\n")
-        return
-    lines = _read_text(jsonl or Path("-")).split("\n")
-    total = sum(1 for line in lines if line.strip())
-    bad = 0
-    with _bar(total) as tell:
-        for done, answer in enumerate(ask.classify_lines(classifier, lines), 1):
-            bad += "error" in answer
-            sys.stdout.write(ask.as_line(answer) + "\n")
-            if done % 64 == 0:
-                tell("分类 classifying", done)
-    sys.stdout.flush()
-    if bad:
-        from models.errors import Refused
-
-        raise Refused(
-            "bad_lines", f"{bad} 行无法读取，原位写出了错误", f"{bad} lines could not be read; each is answered by its error in its place"
-        )
-
-
-def _classifier() -> Any:
-    """The home's champion; the shipped one where nothing was served yet."""
-    from classifiers import train as training
-    from gateway import bootstrap, champion, home
-    from gateway.clock import SystemClock
-
-    settings = config.load()
-    in_force = bootstrap.load_plan(settings)
-    if home.is_empty(settings.home) and not settings.store.url:
-        with _bar() as tell:
-            trained = champion.shipped(tell)
-        return training.load(trained.data, trained.card, estates=in_force.estates)
-    store = bootstrap.open_store(settings)
-    try:
-        return champion.StoredChampion(store, SystemClock(), estates=in_force.estates).classifier()
-    finally:
-        store.close()
-
-
-def _read_bytes(path: Path) -> bytes:
-    if str(path) == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadSetting(str(path), f"读不了（{error.strerror}）", f"cannot be read ({error.strerror})") from None
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return _read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadSetting(str(path), "不是 UTF-8 文本，请另存为 UTF-8", "is not UTF-8; save it as UTF-8") from None
-
-
-def _inspect(files: list[Path], look: Callable[[bytes], dict[str, Any]]) -> None:
-    """One JSON line a file; one that cannot be understood is answered by its error, and the others go on."""
-    from models.errors import Refused, Unreadable
-
-    bad = 0
-    for path in files:
-        try:
-            told = look(_read_bytes(path))
-        except (Unreadable, BadSetting) as error:
-            bad += 1
-            told = {"error": {"file": str(path), "code": error.code, "zh": error.zh, "en": error.en}}
-        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
-    if bad:
-        raise Refused("unreadable", f"{bad} 个文件无法理解", f"{bad} files could not be understood")
-
-
-@inspect_cli.command("mail")
-def inspect_mail(files: Files) -> None:
-    """每个文件一行 JSON：发件人、主题、正文、本次回复、附件。 One JSON line a file: sender, subject, text, reply, attachments."""
-    from connectors import mime
-
-    _inspect(files, lambda raw: mime.as_json(mime.read_mail(raw)))
-
-
-@inspect_cli.command("transcript")
-def inspect_transcript(files: Files) -> None:
-    """每个文件一行 JSON：格式、话轮、顾客的话、通话信息。 One JSON line a file: format, turns, customer's words, call."""
-    from connectors import transcripts
-
-    _inspect(files, lambda raw: transcripts.as_json(transcripts.read_transcript(raw)))
-
-
-@cli.command()
-def train() -> None:
-    """用随附语料训练分类模型；同样的语料得到逐字节相同的文件。 Trains the shipped model; the same corpus gives the same bytes."""
-    from classifiers import train as training
-
-    with _bar() as tell:
-        trained = training.build_shipped(tell)
-    out.print(f"{training.shipped_path().name}  {trained.card['version']}", markup=False)
-    out.print(json.dumps(trained.card, ensure_ascii=False, indent=1), markup=False)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ import ipaddress
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -77,11 +76,13 @@ def _key(default: Any, zh: str, en: str) -> Any:
     return Field(**factory, description=zh, json_schema_extra={"en": en})
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of the settings; unknown keys are errors."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class General(_Section):
+class General(Section):
     """What concerns the whole gateway."""
 
     timezone: Zone = _key("Asia/Shanghai", "编号与时限所用的时区", "time zone of complaint numbers and due times")
@@ -90,7 +91,7 @@ class General(_Section):
     )
 
 
-class StoreSection(_Section):
+class StoreSection(Section):
     """The database."""
 
     url: str = _key(
@@ -100,7 +101,7 @@ class StoreSection(_Section):
     )
 
 
-class Smtp(_Section):
+class Smtp(Section):
     """The door for mail."""
 
     enabled: bool = _key(True, "是否开放邮件入口", "whether mail is taken in")
@@ -123,7 +124,7 @@ class Smtp(_Section):
     )
 
 
-class Web(_Section):
+class Web(Section):
     """The door for browsers and programs."""
 
     host: str = _key("127.0.0.1", "监听地址", "address to listen on")
@@ -142,7 +143,7 @@ class Web(_Section):
     max_body_bytes: Count = _key(1_048_576, "请求体上限（字节）", "largest request body, in bytes")
 
 
-class Chat(_Section):
+class Chat(Section):
     """The web chat."""
 
     enabled: bool = _key(True, "是否开放在线对话", "whether the web chat is open")
@@ -164,7 +165,7 @@ class Chat(_Section):
     )
 
 
-class Drop(_Section):
+class Drop(Section):
     """The folder that the call centre drops transcripts into."""
 
     enabled: bool = _key(True, "是否收取电话转写文件", "whether transcripts are taken in")
@@ -174,7 +175,7 @@ class Drop(_Section):
     max_bytes: Count = _key(26_214_400, "单个文件上限（字节）", "largest file, in bytes")
 
 
-class Tracker(_Section):
+class Tracker(Section):
     """The endpoint that tickets are handed to."""
 
     url: WebAddress = _key("http://127.0.0.1:8100/events", "接收事件的地址；留空则不投递", "where events are sent; empty: nowhere")
@@ -190,7 +191,7 @@ class Tracker(_Section):
     concurrency: Count = _key(16, "同时投递数", "most tries at once")
 
 
-class Plan(_Section):
+class Plan(Section):
     """The plan: departments, steps, due times."""
 
     file: str = _key(
@@ -198,7 +199,7 @@ class Plan(_Section):
     )
 
 
-class Log(_Section):
+class Log(Section):
     """The operator log."""
 
     format: Literal["json", "console"] = _key(
@@ -279,13 +280,13 @@ _NO_SECTION = frozenset({"JIESU_HOME", "JIESU_CONFIG", "JIESU_LANG"})
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    sections = _sections()
+    known_sections = sections()
     values: dict[str, dict[str, Any]] = {}
     for name in sorted(env):
         if not name.startswith("JIESU_") or name in _NO_SECTION:
             continue
         section, _, key = name.removeprefix("JIESU_").lower().partition("_")
-        known = sections.get(section)
+        known = known_sections.get(section)
         if known is None or key not in known.model_fields:
             raise BadSetting(
                 name,
@@ -309,11 +310,12 @@ def _typed(name: str, value: str, field: FieldInfo) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _sections() -> dict[str, type[_Section]]:
+def sections() -> dict[str, type[Section]]:
+    """The sections of the settings file, by name."""
     return {
         name: field.annotation
         for name, field in Settings.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
     }
 
 
@@ -384,58 +386,3 @@ def _check_together(settings: Settings) -> None:
             f"“{smtp.host}” 对外开放而没有加密；请设置 smtp.tls_certificate 与 smtp.tls_key，或在 smtp.trusted_relays 中写明前置邮件服务器",
             f"'{smtp.host}' is open to others without encryption; set smtp.tls_certificate and smtp.tls_key, or name your relays in smtp.trusted_relays",  # noqa: E501
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One setting as it is documented."""
-
-    section: str
-    name: str
-    default: Any
-    zh: str
-    en: str
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return f"JIESU_{self.section}_{self.name}".upper()
-
-
-def every_key() -> Iterator[Key]:
-    """Every setting, in the order of the settings file."""
-    for section, model in _sections().items():
-        for name, field in model.model_fields.items():
-            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-            yield Key(section, name, field.get_default(call_default_factory=True), field.description or "", str(extra.get("en", "")))
-
-
-def _toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def commented_file() -> str:
-    """A settings file in which every key stands with its help and its default, commented out."""
-    lines = [
-        "# jiesu 设置文件。去掉行首的 # 即可修改；未写的用默认值。改后请运行 jiesu check-config。",
-        "# jiesu settings. Take the # away to change a value; run jiesu check-config afterwards.",
-    ]
-    last = ""
-    for key in every_key():
-        if key.section != last:
-            lines += ["", f"[{key.section}]"]
-            last = key.section
-        lines += [f"# {key.zh}", f"# {key.en}", f"# {key.name} = {_toml(key.default)}"]
-    return "\n".join(lines) + "\n"
-
-
-def reference() -> str:
-    """The table of `docs/configuration.md`."""
-    lines: list[str] = []
-    last = ""
-    for key in every_key():
-        if key.section != last:
-            lines += ["", f"### `[{key.section}]`", "", "| key | default | environment | 说明 | what it does |", "|---|---|---|---|---|"]
-            last = key.section
-        lines.append(f"| `{key.name}` | `{_toml(key.default)}` | `{key.variable}` | {key.zh} | {key.en} |")
-    return "\n".join(lines).strip() + "\n"

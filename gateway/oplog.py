@@ -44,7 +44,7 @@ def _in_order(_logger: object, _method: str, line: MutableMapping[str, Any]) -> 
     first = {"time": line.pop("timestamp"), "level": line.pop("level"), "verb": line.pop("event")}
     if "number" in line:
         first["number"] = line.pop("number")
-    return first | line
+    return {**first, **line}
 
 
 class OperatorLog:

@@ -1,0 +1,111 @@
+"""Bad configurations, each failing with its own sentence; and the settings as they are meant to be."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway import cli, config, home, settings_help
+from models.errors import BadSetting, Refused
+
+CASES = sorted(Path(__file__).parents[1].joinpath("configs").glob("c-*"))
+
+
+def check_config(monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str, str]) -> None:
+    for name in [name for name in __import__("os").environ if name.startswith("JIESU_")]:
+        monkeypatch.delenv(name)
+    for name, value in {"JIESU_HOME": str(folder), **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["jiesu", "check-config"])
+    cli.main()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_bad_configuration_fails_with_its_own_sentence(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "home"
+    shutil.copytree(case, folder)
+    (folder / "cert.pem").write_text("")
+    lines = (case / "env").read_text().split() if (case / "env").exists() else []
+    with pytest.raises(SystemExit) as ended:
+        check_config(monkeypatch, folder, dict(line.split("=", 1) for line in lines))
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert (case / "expected-error").read_text("utf-8").strip() in said
+    # Chinese first, English second, both complete.
+    assert said.startswith("错误：")
+    assert "\nerror: " in said
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) > 25
+
+
+def test_defaults_are_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        check_config(monkeypatch, tmp_path, {"JIESU_SMTP_PORT": "2626"})
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "设置无误" in said
+    assert "smtp.port = 2626" in said
+
+
+def test_the_environment_is_stronger_than_the_file(tmp_path: Path) -> None:
+    (tmp_path / "jiesu.toml").write_text('[smtp]\nport = 1\nmax_bytes = 7\n[chat]\nallowed_origins = ["https://a.example"]\n')
+    settings = config.load({"JIESU_HOME": str(tmp_path), "JIESU_SMTP_PORT": "2", "JIESU_WEB_ALLOWED_HOSTS": "a.example, b.example"})
+    assert (settings.smtp.port, settings.smtp.max_bytes) == (2, 7)
+    assert settings.chat.allowed_origins == ["https://a.example"]
+    assert settings.web.allowed_hosts == ["a.example", "b.example"]
+
+
+def test_each_home_has_its_own_of_everything(tmp_path: Path) -> None:
+    one, two = (config.load({"JIESU_HOME": str(tmp_path / name)}) for name in ("one", "two"))
+    for each in (one, two):
+        assert str(each.home) in each.store_url
+        assert each.drop_folder.is_relative_to(each.home)
+        assert each.secrets_folder.is_relative_to(each.home)
+
+
+def test_init_writes_files_that_are_in_order_and_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JIESU_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["jiesu", "init"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert config.load({"JIESU_HOME": str(tmp_path)}) == config.Settings(home=tmp_path)
+    # Every commented key, once its mark is taken away, is the default that it says it is.
+    lines = [line.removeprefix("# ") if " = " in line else line for line in settings_help.commented_file().splitlines()]
+    assert config.Settings(home=tmp_path, **tomllib.loads("\n".join(lines))) == config.Settings(home=tmp_path)
+    (tmp_path / "jiesu.toml").write_text("mine")
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert (tmp_path / "jiesu.toml").read_text() == "mine"
+
+
+def test_secrets_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
+    home.prepare(tmp_path / "home")
+    folder = tmp_path / "home" / "secrets"
+    first = home.secret(folder, "x.token", home.token)
+    assert home.secret(folder, "x.token", home.token) == first
+    assert (folder / "x.token").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+    assert home.webhook_secret().startswith("whsec_")
+
+
+def test_a_home_is_served_by_one_gateway_only(tmp_path: Path) -> None:
+    home.prepare(tmp_path)
+    with home.HomeLock(tmp_path), pytest.raises(Refused, match="already serving"), home.HomeLock(tmp_path):
+        pass
+    with home.HomeLock(tmp_path):
+        pass
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadSetting, match="JIESU_HOME"):
+        home.prepare(tmp_path / "file" / "home")

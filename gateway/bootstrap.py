@@ -22,7 +22,7 @@ from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
 from gateway.records import Records
-from gateway.store import jobs, migrations, plans
+from gateway.store import installation, jobs, migrations, plans
 from gateway.store.engine import Store
 from gateway.tracker import WebhookSender, secret_bytes
 from gateway.triage import Champion, Triage
@@ -111,6 +111,7 @@ def build(
         if serving and store.is_sqlite:
             # Under the home's lock nobody else can be at work: what a killed process had in hand is free again.
             jobs.release_all_leases(conn)
+        name = installation.name(store, conn)
     acceptance = Acceptance(store, clock, ZoneInfo(settings.general.timezone), log, metrics)
     champion = champion or StoredChampion(store, clock, estates=in_force.estates)
     records = Records(store, in_force)
@@ -134,7 +135,7 @@ def build(
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
         ),
-        "triage": Triage(store, champion, in_force, list(endpoints), f"{base}/api/v1/complaints", metrics),
+        "triage": Triage(store, champion, in_force, list(endpoints), f"{base}/api/v1/complaints", name, metrics),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"

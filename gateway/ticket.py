@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ class Triaged:
     verdict: Verdict
     assignment: Assignment
     link: str
+    installation: str
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
     return {
         "number": complaint.number,
         # The receiver keeps one ticket for one key, however often it is told.
-        "idempotency_key": complaint.number,
+        "idempotency_key": f"{triaged.installation}:{complaint.number}",
         "round": complaint.round,
         "channel": complaint.channel.value,
         "received_at": _iso(complaint.received_at),
@@ -95,9 +97,9 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
     }
 
 
-def event_of(kind: EventType, triaged: Triaged, at: datetime, *, through: int, supersedes: str | None) -> Event:
-    """The event that tells of a triage. Its id follows from the complaint and the last message, so that no crash can make a second."""
-    event_id = f"evt_{triaged.complaint.number}_{through}"
+def event_of(kind: EventType, triaged: Triaged, at: datetime, *, supersedes: str | None) -> Event:
+    """The event that tells of a triage. It exists once it is committed with the job that made it, so that no crash can make a second."""
+    event_id = f"evt_{uuid.uuid4().hex}"
     data = ticket_json(triaged)
     data["event_id"] = event_id
     data["supersedes"] = supersedes

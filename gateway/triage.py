@@ -35,11 +35,21 @@ class Triage:
 
     endpoints: the names of those that are told.
     links:     the address under which a complaint is found, before its number.
+    installation: the name of this installation.
     """
 
-    def __init__(self, store: Store, champion: Champion, plan: Plan, endpoints: Sequence[str], links: str, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        champion: Champion,
+        plan: Plan,
+        endpoints: Sequence[str],
+        links: str,
+        installation: str,
+        metrics: Metrics,
+    ) -> None:
         self._store, self._champion, self._plan = store, champion, plan
-        self._endpoints, self._links, self._metrics = tuple(endpoints), links, metrics
+        self._endpoints, self._links, self._installation, self._metrics = tuple(endpoints), links, installation, metrics
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Classifies the batch in one call and decides for each."""
@@ -69,7 +79,9 @@ class Triage:
         )
         assignment = rules.assign(facts, self._plan, complaint.received_at)
         customer = _customer(verdict, messages)
-        triaged = ticket.Triaged(complaint, messages, customer, verdict, assignment, f"{self._links}/{complaint.number}")
+        triaged = ticket.Triaged(
+            complaint, messages, customer, verdict, assignment, f"{self._links}/{complaint.number}", self._installation
+        )
         kind = EventType.UPDATED
         if complaint.state is ComplaintState.RECEIVED:
             kind = EventType.ROUTED
@@ -79,7 +91,7 @@ class Triage:
             complaint.priority,
         ):
             kind = EventType.REROUTED
-        event = ticket.event_of(kind, triaged, now, through=through, supersedes=complaint.last_event)
+        event = ticket.event_of(kind, triaged, now, supersedes=complaint.last_event)
 
         def write(conn: Connection) -> None:
             complaints.record_triage(

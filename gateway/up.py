@@ -88,7 +88,7 @@ class Up:
         request = urllib.request.Request(f"{self.tracker_url}/tickets", headers={"Authorization": f"Bearer {self._page_token}"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - our own tracker on loopback
             told = json.load(response)
-        return sorted(told["tickets"] if isinstance(told, dict) else told, key=lambda ticket: str(ticket["number"]))
+        return sorted((ticket["ticket"] for ticket in told["tickets"]), key=lambda ticket: str(ticket["number"]))
 
     @property
     def tracker_page(self) -> str:

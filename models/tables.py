@@ -137,6 +137,15 @@ conversations = Table(
     Column("number", String(32), nullable=False),
 )
 
+# Which installation this is: its name goes with every complaint that is handed over, so that numbers of two installations, or of one
+# that was set up anew on the same day, are never taken for one another.
+installation = Table(
+    "installation",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(32), nullable=False),
+)
+
 # The last complaint number given on each day.
 day_numbers = Table(
     "day_numbers",

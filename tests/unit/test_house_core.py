@@ -71,7 +71,8 @@ def test_a_mail_becomes_a_ticket_at_the_tracker(house: House) -> None:
     (payload,) = house.payloads()
     ticket = payload["data"]
     assert payload["type"] == "complaint.routed"
-    assert ticket["number"] == ticket["idempotency_key"] == receipt.number
+    assert ticket["number"] == receipt.number
+    assert ticket["idempotency_key"].endswith(f":{receipt.number}")
     assert (ticket["class"], ticket["department"]["code"], ticket["decision"]) == ("product_quality", "project", "auto")
     assert ticket["customer"] == {"name": "林树", "email": "lin@mail.example"}
     assert ticket["missing"] == ["estate", "unit"]

@@ -65,6 +65,12 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_events_number"), "events", ["number"], unique=False)
     op.create_table(
+        "installation",
+        sa.Column("only", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("only", name=op.f("pk_installation")),
+    )
+    op.create_table(
         "jobs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),

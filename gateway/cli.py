@@ -24,13 +24,9 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 140, "terminal_width": 140},
 )
 samples_cli = typer.Typer(help="示例投诉。 Sample complaints.", no_args_is_help=True)
-cli.add_typer(samples_cli, name="samples")
-cli.add_typer(questions.inspect_cli, name="inspect")
-cli.command()(questions.classify)
-cli.command()(questions.train)
 
 
 def main() -> None:
@@ -132,7 +128,7 @@ def _print_tickets(tickets: list[dict[str, Any]]) -> None:
         cells = (
             ticket["number"],
             ticket["channel"],
-            ticket["summary"],
+            ticket["summary"][:20],
             ticket["class_name"],
             f"{ticket['confidence']:.0%}",
             {"auto": "自动 auto", "review": "待审 review"}.get(ticket["decision"], ticket["decision"]),
@@ -304,6 +300,12 @@ def _not_parked(numbers: str) -> JiesuError:
     from models.errors import Refused
 
     return Refused("not_parked", f"这些任务并未搁置：{numbers}", f"these jobs are not parked: {numbers}")
+
+
+cli.command()(questions.classify)
+cli.add_typer(questions.inspect_cli, name="inspect")
+cli.command()(questions.train)
+cli.add_typer(samples_cli, name="samples")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def event_of(kind: EventType, triaged: Triaged, at: datetime, *, supersedes: str
 
 def _summary(title: str, matter: str) -> str:
     """One line for lists: the title where there is one, else the beginning of the matter."""
-    line = " ".join((title or matter).split())
+    line = " ".join((title or matter).split()) or "（没有可读的内容，请联系顾客询问）"
     return line if len(line) <= _SUMMARY_CHARS else line[: _SUMMARY_CHARS - 1] + "…"
 
 

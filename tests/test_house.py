@@ -26,8 +26,6 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("connectors.smtp",),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
-    "inscriptis": ("connectors.mail_html",),
-    "lxml": ("connectors.mail_html",),
     "jieba": ("classifiers.text",),
     "sklearn": ("classifiers",),
     "skops": ("classifiers.stored",),

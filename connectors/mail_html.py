@@ -1,0 +1,271 @@
+"""HTML of a mail to plain text, for reading and sorting; nothing is fetched, nothing is executed, nothing hidden is shown.
+
+Purpose: the words of a customer whose mailer sends HTML only. Tables are read cell by cell in the order of the source, because mailers use
+them for layout; a cited block gets `> ` before its lines, so that quoted history can be told from the customer's own words.
+
+Why not a layout engine: it pads columns (a table of 138 kB became 200 MB of blanks), puts the lines of neighbouring cells beside one
+another, calls itself for each level, and the tree builder below it gives nothing back for HTML nested a thousand deep. This is one pass
+over the tokens, without recursion; its time grows with the length alone.
+"""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+from connectors.charsets import clean_text
+from connectors.mail_defects import Budget
+
+_TOKEN = re.compile(
+    r"([^<]++)"  # 1: text
+    r"|<!--(?:.*?)(?:-->|\Z)"
+    r"|<[!?][^>]*+(?:>|\Z)"
+    # 2: slash, 3: name, 4: attributes
+    r"|<(/?)([a-zA-Z][a-zA-Z0-9:_-]{0,40})((?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\"'<>])*+)(?:>|\Z)"
+    r"|<",
+    re.DOTALL,
+)
+
+# Elements whose content is no text for people. The value finds their end; content between is not looked at.
+_RAW = {
+    name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
+    for name in (
+        *("script", "style", "title", "template", "object", "svg", "math"),
+        *("noembed", "noframes", "iframe", "select", "textarea", "xml"),
+    )
+}
+_RAW_START = re.compile(r"<(!--|(?:script|style|title)(?=[\s/>]))", re.IGNORECASE)
+_RAW_END = {
+    "!--": re.compile("-->"),
+    "script": re.compile(r"</script[^<>]*>", re.IGNORECASE),
+    "style": re.compile(r"</style[^<>]*>", re.IGNORECASE),
+    "title": re.compile(r"</title[^<>]*>", re.IGNORECASE),
+}
+# fmt: off
+_LINE = frozenset((
+    "div", "tr", "table", "tbody", "thead", "tfoot", "section", "article", "header", "footer", "nav", "aside", "main", "address",
+    "center", "form", "fieldset", "dl", "dt", "dd", "hr", "ul", "ol", "li", "body", "html", "caption", "figure", "figcaption",
+    "blockquote", "pre", "o:p", "option",
+))
+_PARAGRAPH = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6"))
+_VOID = frozenset((
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+))
+# fmt: on
+
+_HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden", re.IGNORECASE)
+_CITED = re.compile(r"type\s*=\s*[\"']?cite|gmail_quote|isReplyContent|class\s*=\s*[\"'][^\"']*quote|border-left", re.IGNORECASE)
+_TIGHT = re.compile(r"MsoNormal|margin\s*:\s*0|margin-(?:top|bottom)\s*:\s*0", re.IGNORECASE)
+_SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
+# Python refuses to read a number of more than 4,300 digits; none of more than seven is a character.
+_HUGE_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
+_TAG = re.compile(r"<[^<>]*>?")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_BLANKS = re.compile(r"[ \t\xa0]*+\n[ \t\xa0\n]*|[ \t\xa0]{2,}")
+
+# Beyond this many characters the tags are simply removed: such HTML is generated, and its layout means nothing.
+_LONGEST = 1_000_000
+_MOST = 8_000_000
+_DEEPEST = 200
+
+
+def html_text(html: str, budget: Budget, defects: set[str]) -> str:
+    """The readable text of `html`: one line per block, blank lines between paragraphs, cited blocks marked with `> `.
+
+    defects: gets `html_simplified` when the markup is too long or too broken and its tags are simply removed.
+    Errors:  `Unreadable` (`mail_too_slow`) when the time is used up.
+    """
+    if len(html) <= _LONGEST:
+        text = _Page().read(html, budget)
+        if text or not _has_text(html):
+            return text
+    defects.add("html_simplified")
+    if len(html) > _MOST:
+        defects.add("text_cut")
+        html = html[:_MOST]
+    budget.check_time()
+    return clean_text(_BLANK_LINES.sub("\n\n", _BLANKS.sub(" ", _entities(_TAG.sub(" ", without_raw(html)))))).strip()
+
+
+def _entities(text: str) -> str:
+    return unescape(_HUGE_REFERENCE.sub("\ufffd", text)) if "&" in text else text
+
+
+def without_raw(html: str) -> str:
+    """`html` without its comments, scripts, styles and titles, as far as they are closed."""
+    out: list[str] = []
+    at = 0
+    unclosed: set[str] = set()
+    for start in _RAW_START.finditer(html):
+        name = start[1].lower()
+        if start.start() < at or name in unclosed:
+            continue
+        end = _RAW_END[name].search(html, start.end())
+        if end is None:
+            unclosed.add(name)
+            continue
+        out.append(html[at : start.start()])
+        at = end.end()
+    out.append(html[at:])
+    return "".join(out)
+
+
+def _has_text(html: str) -> bool:
+    return bool(_entities(_TAG.sub("", without_raw(html))).strip())
+
+
+class _Page:
+    """The lines made so far, and the elements that change how text is read."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._line: list[str] = []
+        self._space = False
+        self._gap = False
+        # The open elements that matter: name, what they do (hidden, cited, pre), how many of the same name are open within.
+        self._open: list[tuple[str, str, int]] = []
+        self._hidden = 0
+        self._cited = 0
+        self._pre = 0
+        self._tight = False
+        self._unclosed: set[str] = set()
+
+    def read(self, html: str, budget: Budget) -> str:
+        at = 0
+        tokens = 0
+        match = _TOKEN.match
+        while token := match(html, at):
+            at = token.end()
+            tokens += 1
+            if tokens % 5000 == 0:
+                budget.check_time()
+            text = token[1]
+            if text is not None:
+                if not self._hidden:
+                    self._write(text)
+            elif token[3] is not None:
+                name = token[3].lower()
+                if token[2]:
+                    self._end(name)
+                elif name in _RAW and name not in self._unclosed:
+                    end = _RAW[name].search(html, at)
+                    if end:
+                        at = end.start()
+                    elif name in ("script", "style"):
+                        at = len(html)
+                    else:
+                        self._unclosed.add(name)
+                else:
+                    self._start(name, token[4])
+            elif token.group() == "<" and not self._hidden:
+                self._write("<")
+        self._break()
+        text = "\n".join(self._lines)
+        return clean_text(_BLANK_LINES.sub("\n\n", text)).strip("\n ")
+
+    def _start(self, name: str, attributes: str) -> None:
+        if name == "br":
+            if not self._hidden:
+                self._flush()
+            return
+        if name in _PARAGRAPH:
+            self._break()
+            self._tight = bool(attributes) and bool(_TIGHT.search(attributes))
+            self._gap = self._gap or not self._tight
+        elif name in _LINE:
+            self._break()
+            if name == "li" and not self._hidden:
+                self._add("- ")
+        elif name in ("td", "th"):
+            self._space = True
+        if name in _VOID or attributes.endswith("/"):
+            return
+        effect = ""
+        if attributes and _HIDDEN.search(attributes):
+            effect = "hidden"
+        elif name == "pre":
+            effect = "pre"
+        elif name == "blockquote" and _CITED.search(attributes):
+            effect = "cited"
+        if effect and len(self._open) < _DEEPEST:
+            self._open.append((name, effect, 0))
+            self._count(effect, 1)
+        elif self._open and self._open[-1][0] == name:
+            top, kept, within = self._open[-1]
+            self._open[-1] = (top, kept, within + 1)
+
+    def _end(self, name: str) -> None:
+        if name in _PARAGRAPH:
+            self._break()
+            self._gap = self._gap or not self._tight
+        elif name in _LINE:
+            self._break()
+        elif name in ("td", "th"):
+            self._space = True
+        if not self._open:
+            return
+        top, effect, within = self._open[-1]
+        if name == top and within:
+            self._open[-1] = (top, effect, within - 1)
+            return
+        for place in range(len(self._open) - 1, -1, -1):
+            if self._open[place][0] == name:
+                for _, ended, _ in self._open[place:]:
+                    self._count(ended, -1)
+                del self._open[place:]
+                return
+
+    def _count(self, effect: str, change: int) -> None:
+        if effect == "hidden":
+            self._hidden += change
+        elif effect == "cited":
+            self._break()
+            self._cited += change
+        else:
+            self._pre += change
+
+    def _write(self, text: str) -> None:
+        text = _entities(text)
+        if self._pre:
+            first, *rest = text.replace("\r\n", "\n").split("\n")
+            self._add(first)
+            for more in rest:
+                self._flush()
+                self._add(more)
+            return
+        words = _SPACES.sub(" ", text)
+        if words in ("", " "):
+            self._space = self._space or words == " "
+            return
+        if words[0] == " ":
+            self._space = True
+            words = words[1:]
+        self._add(words.rstrip(" "))
+        self._space = words[-1] == " "
+
+    def _add(self, text: str) -> None:
+        if not text:
+            return
+        if self._space and self._line and self._line[-1] != "- ":
+            self._line.append(" ")
+        self._space = False
+        if self._gap and not self._line:
+            self._gap = False
+            if self._lines and self._lines[-1]:
+                self._lines.append("")
+        self._line.append(text)
+
+    def _break(self) -> None:
+        """End the line, if there is one."""
+        if self._line:
+            self._flush()
+        self._space = False
+
+    def _flush(self) -> None:
+        """End the line, even an empty one."""
+        line = "".join(self._line).rstrip()
+        self._line.clear()
+        self._space = False
+        if self._cited:
+            line = ("> " * min(self._cited, 9) + line).rstrip()
+        self._lines.append(line)

@@ -1,0 +1,319 @@
+"""What the sender of a mail wrote this time, without the history below it and without the mailer's own footer.
+
+Purpose: a complaint is judged by its customer's words, not by ours that he quotes. Nothing is thrown away: `Mail.text` keeps everything,
+and in doubt a line stays. Known are the forms of the mailers common in China (QQ, 163 and 126, Foxmail, WeCom, Sina, Aliyun, 139, Outlook,
+Apple Mail, Gmail, Thunderbird), in simplified and traditional Chinese and in English.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# A line that alone says: below is another mail. Blanks may stand between its characters.
+_REPLY_WORDS = (
+    r"原始?邮件|原始?郵件|原始信息|原始訊息|原始消息|邮件原件|郵件原件|邮件原文|郵件原文|历史邮件|歷史郵件"
+    r"|回复的原?邮件|回覆的原?郵件|回复邮件|original(?: ?message| mail| email)?|replied message|reply message"
+)
+_FORWARD_WORDS = (
+    r"转发的?(?:邮件|消息|信息)(?:信息)?|被转发邮件|轉[寄发發]的?(?:郵件|訊息|信件)"
+    r"|forwarded (?:message|mail|email)|forward(?:ed)?"
+)
+_SEPARATOR = re.compile(rf"[-—_=*]{{2,}}\s*(?:(?P<forward>{_FORWARD_WORDS})|{_REPLY_WORDS})\s*[-—_=*]{{2,}}", re.IGNORECASE)
+_FORWARD_INTRO = re.compile(
+    r"(?:begin forwarded message|[下以][面下]是被转发的(?:邮件|信息)|开始转发的?(?:邮件|信息)|以下是轉寄的郵件|開始轉寄郵件)[:：]?",
+    re.IGNORECASE,
+)
+
+# The lines of a header block that a mailer puts above history. Blanks pad two-character names (主　题).
+_FROM_FIELD = re.compile(
+    r"[*_\s]*(?:[发發寄]\s*件\s*[人者]|发\s*信\s*人|发\s*送\s*者|from|sender)\s*[*_]*\s*[:：][*_]*\s*\S",
+    re.IGNORECASE,
+)
+_OTHER_FIELD = re.compile(
+    r"[*_\s]*(?:(?P<to>收\s*件\s*人|收\s*件\s*者|收\s*信\s*人|to)"
+    r"|(?P<sent>[发發寄傳]\s*[送件]\s*(?:[时時]\s*[间間]|日\s*期)|(?:已\s*)?发\s*送|日\s*期|[时時]\s*[间間]|sent|date)"
+    r"|(?P<subject>主\s*题|主\s*題|主\s*旨|标\s*题|標\s*題|subject)"
+    r"|(?P<cc>抄\s*送|副\s*本|cc|reply-to|回复地址|密送|附件|attachments?|importance|重要性))\s*[*_]*\s*[:：]",
+    re.IGNORECASE,
+)
+_RULE = re.compile(r"[-_=*—]{8,}")
+
+# `在 … 写道：` and its relatives.
+_WROTE = re.compile(r"(?:写道|寫道|写到|wrote|writes|撰寫|写|寫)\s*[:：]\s*[>|]?\s*$", re.IGNORECASE)
+_DATE = re.compile(r"(?:19|20)\d\d|\d{1,2}[:：]\d{2}|\d{1,2}\s*月\s*\d{1,2}\s*日")
+_EMAIL = re.compile(r"[^\s<>@\"'，,：:（(\[]+@[^\s<>@\"'，,：:）)\]]+")
+_OPENER = re.compile(r"(?:在|于|於|on\b|at\b|le\b|am\b|[\"“'<]|(?:19|20)\d\d\s*[-/年.])\s*", re.IGNORECASE)
+# `在 2024年5月1日，张三 写道：`: without an address only this exact shape counts, because customers tell what somebody wrote, too.
+_STRICT = re.compile(
+    r"(?:在|于|於|on|at)?\s*(?:周.|週.|星期.)?[,，]?\s*(?:19|20)\d\d\s*[-/年.]\s*\d{1,2}\s*[-/月.]\s*\d{1,2}\s*日?"
+    r"[^，,。！？；]{0,40}[,，]?\s*(?:(?:[上下]午|am|pm)?\s*\d{1,2}[:：]\d{2}(?:[:：]\d{2})?[^，,。！？；]{0,20}[,，]?)?\s*"
+    r"[^，,。！？；：:]{1,40}(?:写道|寫道|wrote|写到)\s*[:：]\s*",
+    re.IGNORECASE,
+)
+_ENGLISH_STRICT = re.compile(r"on .{6,60}(?:19|20)\d\d.{0,80}\bwrote\s*[:：]\s*", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[。！？!?；]")
+
+# What mailers append under the sender's words. A whole line, never a part of one.
+_DEVICE = (
+    r"iphone|ipad|ipod|苹果|蘋果|手机|手機|android|安卓|huawei|华为|華為|honor|荣耀|榮耀|xiaomi|小米|红米|redmi|oppo|vivo|oneplus|一加|realme|samsung|三星|galaxy"
+    r"|魅族|meizu|中兴|zte|努比亚|nubia|nokia|windows|outlook|foxmail|mail\b|qq\s*邮箱|qq\s*郵箱|qq\s*mail|邮箱|郵箱|邮件|郵件|信箱|yahoo|blackberry"
+    r"|平板|pad\b|mac\b|企业微信|微信|钉钉|釘釘|飞书|阿里云|客户端|foxmail"
+)
+# What may follow a device's name; `来自华为的员工` goes on with something else.
+_DEVICE_TAIL = r"[a-z0-9 .+()/™®·-]{0,24}(?:智能|版|手机|手機|客户端|应用|邮件|郵件|邮箱|郵箱|平板|大师|电脑|app|发送){0,4}[。.]?"
+_SENT = r"发送|傳送|发出|發出|发来的邮件|發來的郵件|寄出|发送的邮件|傳送的郵件"
+_FOOTERS = (
+    re.compile(rf"(?:[发發来來寄]自|[发發传傳]送自)[\s:：]*(?:我的|my)?\s*[\w .-]{{0,12}}(?:{_DEVICE}){_DEVICE_TAIL}", re.IGNORECASE),
+    re.compile(rf"(?:[从從由用]|使用|通过|透過)\s*(?:我的|my)?\s*.{{0,20}}(?:{_DEVICE}).{{0,12}}(?:{_SENT})", re.IGNORECASE),
+    re.compile(r"(?:获取|取得|[下][载載]|get)\s*(?:适用于.{0,10}的\s*)?outlook(?:\s+(?:for|的)?\s*(?:ios|android).{0,12})?", re.IGNORECASE),
+    re.compile(r"sent (?:from|via|with|using) .{2,60}", re.IGNORECASE),
+    re.compile(r"(?:[签簽]名)?由\s*网易.{0,10}(?:定制|发送|发出)?|发自\s*网易.{0,10}|【网易自营.{0,60}"),
+    re.compile(r"[此本该]邮件由\s*.{2,20}(?:发送|发出|代发)[。.]?"),
+    re.compile(r"[这此]?封?邮件是?由?我的?手机发(?:出|送)的?[。.]?"),
+)
+_FOOTER_HINT = re.compile(r"自|sent|从|從|由|用|通过|透過|取|下载|下載|get|签名|簽名|【|邮件", re.IGNORECASE)
+_CARD_EDGE = re.compile(r"[|\s]*")
+_NETEASE = re.compile(r"网易邮箱大师|網易郵箱大師")
+
+_CONTACT = re.compile(
+    r"1[3-9]\d[\s-]?\d{4}[\s-]?\d{4}|\d{3,4}[-\s]\d{7,8}|@[\w-]+\.|电话|電話|手机|手機|地址|邮编|邮箱|郵箱|传真|網址|网址|公司|\btel\b|\bphone\b|\bmobile\b|\bfax\b|www\.",
+    re.IGNORECASE,
+)
+
+_FORWARD_SUBJECT = re.compile(r"\s*(?:(?:fwd?|fw|转发|轉寄|轉發|转寄|轉信)\s*[:：])", re.IGNORECASE)
+
+# Something on a line that makes it worth a closer look; most lines of most mails have none of it.
+_WORTH = re.compile(
+    r"[-_=*—]{2}|[:：]\s*[>|]?\s*$|@|发|發|寄|from|sender|forward|转发|轉寄|^\s*(?:on|at|在|于|於|[\"“'<]|(?:19|20)\d\d)", re.IGNORECASE
+)
+
+# This little above a forwarded mail is a remark on it, not the message itself.
+_LITTLE = 60
+_LONGEST_LINE = 600
+
+
+def is_forward_subject(subject: str) -> bool:
+    """Whether a subject says that the mail is forwarded (`Fwd:`, `转发：`)."""
+    return bool(_FORWARD_SUBJECT.match(subject))
+
+
+def reply_text(text: str, *, forwarded: bool = False) -> str:
+    """What the sender wrote this time; empty only if nothing but marked quotation stands in `text`.
+
+    text:      the whole plain text of a mail, lines ended by `\\n`.
+    forwarded: True when the subject says that the mail is forwarded. Then, and under a forwarder's separator, with little or nothing
+               above it, what is forwarded is the message and is kept.
+    """
+    lines = text.split("\n")
+    cut, forward, quoted_below = _history(lines)
+    head = lines[:cut]
+    if cut < len(lines):
+        own = _own(head)
+        if (forward or forwarded) and len("".join("".join(own).split())) <= _LITTLE:
+            return _joined([*own, "", *_forwarded(lines[cut:])])
+        if quoted_below:
+            # The attribution of marked quotation: the sender's answers may stand between the quoted lines.
+            own = _own([*head, *lines[cut + quoted_below :]])
+        answer = _joined(own)
+        if answer:
+            return answer
+        return "" if quoted_below else _joined(_own(lines, history=False)) or text.strip()
+    answer = _joined(_own(lines))
+    if answer:
+        return answer
+    if forwarded or not all(line.lstrip().startswith(">") or not line.strip() for line in lines):
+        return _joined([line.lstrip("> ") for line in lines]) if forwarded else text.strip()
+    return ""
+
+
+def _history(lines: Sequence[str]) -> tuple[int, bool, int]:
+    """Where history begins (the number of lines if nowhere), whether it is a forwarded mail, and, when marked quotation follows an
+    attribution there, how many lines the attribution has."""
+    for at, raw in enumerate(lines):
+        if not raw or not _WORTH.search(raw[:_LONGEST_LINE]):
+            continue
+        line = raw.strip()
+        if not line or line[0] == ">" or len(line) > _LONGEST_LINE:
+            continue
+        separator = _SEPARATOR.fullmatch(line)
+        if separator:
+            return at, separator["forward"] is not None, 0
+        if _FORWARD_INTRO.fullmatch(line):
+            return at, True, 0
+        if _RULE.fullmatch(line) and _block_at(lines, _next_line(lines, at + 1)):
+            return at, False, 0
+        if _block_at(lines, at):
+            return at, False, 0
+        long = _attribution(lines, at)
+        if long:
+            following = _next_line(lines, at + long)
+            if following < len(lines) and lines[following].lstrip().startswith(">"):
+                return at, False, long
+            return at, False, 0
+    return len(lines), False, 0
+
+
+def _next_line(lines: Sequence[str], at: int) -> int:
+    """The first line from `at` that is not blank, at most four further on."""
+    for place in range(at, min(at + 4, len(lines))):
+        if lines[place].strip():
+            return place
+    return at
+
+
+def _block_at(lines: Sequence[str], at: int) -> bool:
+    """Whether a mailer's header block begins at `at`: who wrote, and at least one of to whom, when and what about, on the next lines."""
+    if at >= len(lines):
+        return False
+    first = lines[at].strip()[:_LONGEST_LINE]
+    has_from = bool(_FROM_FIELD.match(first))
+    other = _OTHER_FIELD.match(first)
+    if not has_from and (other is None or other.lastgroup == "cc"):
+        return False
+    kinds: set[str] = set() if has_from or other is None else {other.lastgroup or ""}
+    seen = 0
+    for line in lines[at + 1 : at + 14]:
+        line = line.strip()[:_LONGEST_LINE]
+        if not line:
+            continue
+        seen += 1
+        if seen > 7:
+            break
+        if _FROM_FIELD.match(line):
+            has_from = True
+            continue
+        field = _OTHER_FIELD.match(line)
+        if field:
+            kinds.add(field.lastgroup or "")
+        elif has_from is False or len(kinds) >= 2:
+            break
+    kinds.discard("cc")
+    # Customers write `时间：` and `主题：` themselves; who writes 发件人 and one of the others copies a mail.
+    return has_from and (bool(kinds) if _FROM_FIELD.match(first) else len(kinds) >= 2)
+
+
+def _attribution(lines: Sequence[str], at: int) -> int:
+    """How many lines from `at` are an attribution (`在 … 写道：`), 0 if they are none. Mailers fold it over up to three lines."""
+    line = lines[at].strip()
+    if _is_attribution(line):
+        return 1
+    if not (_OPENER.match(line) or _EMAIL.search(line)) or _SENTENCE_END.search(line):
+        return 0
+    if not (_DATE.search(line) or _EMAIL.search(line)):
+        return 0
+    joined = line
+    for more in (1, 2):
+        if at + more >= len(lines):
+            break
+        following = lines[at + more].strip()
+        if not following or following.startswith(">"):
+            break
+        # A complete attribution there is not the second half of this line.
+        if _is_attribution(following) and _DATE.search(following):
+            break
+        joined += " " + following
+        if len(joined) > _LONGEST_LINE:
+            break
+        if _is_attribution(joined):
+            return more + 1
+    return 0
+
+
+def _is_attribution(line: str) -> bool:
+    if not _WROTE.search(line[-20:]):
+        return False
+    if _STRICT.fullmatch(line) or _ENGLISH_STRICT.fullmatch(line):
+        return True
+    address = _EMAIL.search(line)
+    if address is None or _SENTENCE_END.search(line):
+        return False
+    # A name before the address, or an opening word before a date, and no further sentence in between.
+    return bool(_DATE.search(line)) or address.start() <= 60
+
+
+def _own(lines: Sequence[str], *, history: bool = True) -> list[str]:
+    """`lines` without marked quotation (if `history`), mailers' footers and the signature below `-- `."""
+    kept = _without_quotation(lines) if history else list(lines)
+    kept = _without_signature(kept)
+    return _without_footers(kept)
+
+
+def _without_quotation(lines: Sequence[str]) -> list[str]:
+    quoted = [line.lstrip().startswith(">") for line in lines]
+    # A single `>3个月没人管` is the customer's arrow, no quotation.
+    if sum(quoted) == 0 or (sum(quoted) == 1 and not lines[quoted.index(True)].lstrip().startswith("> ")):
+        return list(lines)
+    kept: list[str] = []
+    skip = 0
+    for at, line in enumerate(lines):
+        if skip:
+            skip -= 1
+            continue
+        if quoted[at]:
+            continue
+        if line and _WORTH.search(line[:_LONGEST_LINE]):
+            skip = _attribution(lines, at)
+            if skip:
+                skip -= 1
+                continue
+        kept.append(line)
+    return kept
+
+
+def _without_signature(lines: list[str]) -> list[str]:
+    """Without what stands below `-- ` (RFC 3676 4.3), or below a rule when it is short and looks like an address card."""
+    last = len(lines)
+    while last and not lines[last - 1].strip():
+        last -= 1
+    for at in range(last - 1, max(-1, last - 25), -1):
+        line = lines[at].strip()
+        if line == "--" or (line in ("—", "——", "---") and at >= last - 8):
+            if _says_something(lines[:at]) and last - at <= 16:
+                return lines[:at]
+            return lines
+        if _RULE.fullmatch(line):
+            below = [entry.strip() for entry in lines[at + 1 : last] if entry.strip()]
+            card = len(below) <= 8 and all(len(entry) <= 60 and not _SENTENCE_END.search(entry) for entry in below)
+            if card and any(_CONTACT.search(entry) for entry in below) and _says_something(lines[:at]):
+                return lines[:at]
+            return lines
+    return lines
+
+
+def _says_something(lines: Sequence[str]) -> bool:
+    return any(line.strip() and not _is_footer(line.strip()) for line in lines)
+
+
+def _without_footers(lines: list[str]) -> list[str]:
+    kept = [line for line in lines if not (line and _is_footer(line.strip()))]
+    if len(kept) != len(lines) and any(_NETEASE.search(line) for line in lines if len(line) < 80):
+        # Its address card is a table of bars: `| |`, name, `|`, address, `|`.
+        edges = [at for at, line in enumerate(kept) if "|" in line and _CARD_EDGE.fullmatch(line)]
+        if edges and edges[-1] - edges[0] <= 12 and _says_something(kept[: edges[0]]):
+            del kept[edges[0] : edges[-1] + 1]
+    return kept
+
+
+def _is_footer(line: str) -> bool:
+    if not 4 <= len(line) <= 80 or not _FOOTER_HINT.search(line):
+        return False
+    line = line.strip("[]()（）|*_ ")
+    return any(footer.fullmatch(line) for footer in _FOOTERS)
+
+
+def _forwarded(lines: Sequence[str]) -> list[str]:
+    """A forwarded mail as its reader needs it: without the separator, without quote marks if all of it is marked."""
+    body = list(lines)
+    if body and (_SEPARATOR.fullmatch(body[0].strip()) or _FORWARD_INTRO.fullmatch(body[0].strip()) or _RULE.fullmatch(body[0].strip())):
+        body = body[1:]
+    if all(line.lstrip().startswith(">") for line in body if line.strip()):
+        body = [line.lstrip().removeprefix(">").removeprefix(" ") for line in body]
+    return _without_footers(body)
+
+
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip()

@@ -1,0 +1,41 @@
+"""What a classifier is asked, and what every classifier must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One complaint as the classifier sees it.
+
+    said:    the customer's own words, without quoted history, signature or the agent's turns; only they are classified.
+    title:   the subject or title, if there is one.
+    context: the whole text, agent's turns included, in which name, phone, estate and unit are looked for; may be empty.
+    channel: `email`, `chat`, `phone`, or `None` where nobody knows.
+    """
+
+    said: str
+    title: str = ""
+    context: str = ""
+    channel: str | None = None
+
+
+class Classifier(Protocol):
+    """Sorts complaints (预案 4.2)."""
+
+    @property
+    def version(self) -> str:
+        """Version of the trained model that answers; stands in every verdict as `trained_model`."""
+        ...
+
+    def classify(self, queries: Sequence[Query]) -> list[Verdict]:
+        """One verdict for each query, in order; never raises, whatever characters the texts hold.
+
+        The answer for a query does not depend on the others of the batch; batches are only cheaper.
+        """
+        ...

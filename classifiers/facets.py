@@ -1,0 +1,118 @@
+"""The facet lexicon: which words are signs of what, found in one Aho-Corasick pass over a normalised text.
+
+What generalises to texts of other hands is not the word but what it is a sign of (`classifier-study.md`: the lexicon was worth 12 to 16
+points). The data is `lexicon/facets.txt`, whose first lines say its format.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import ahocorasick
+
+HOME = Path(__file__).parent / "lexicon"
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One facet: its code, the class it hints at (`-` for none; only for readers), its Chinese name and its terms in file order."""
+
+    code: str
+    hint: str
+    zh: str
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One term found: half-open character range in the normalised text, and the codes of the facets it is a sign of."""
+
+    term: str
+    start: int
+    end: int
+    facets: tuple[str, ...]
+
+
+def parse_facets(lines: Iterable[str], source: str) -> tuple[Facet, ...]:
+    """The facets of a file's lines, in file order. Raises `ValueError` naming `source` and line."""
+    facets: list[Facet] = []
+    head: tuple[str, str, str] | None = None
+    terms: dict[str, None] = {}
+
+    def close() -> None:
+        if head is not None:
+            facets.append(Facet(head[0], head[1], head[2], tuple(terms)))
+
+    for number, raw in enumerate(lines, 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("["):
+            close()
+            code, closed, rest = line[1:].partition("]")
+            parts = rest.split()
+            if not closed or not code.isidentifier() or len(parts) != 2:
+                raise ValueError(f"{source}:{number}: a facet's head must read `[code] class 中文`")
+            if any(code == facet.code for facet in facets):
+                raise ValueError(f"{source}:{number}: facet {code} stands twice")
+            head, terms = (code, parts[0], parts[1]), {}
+        elif head is None:
+            raise ValueError(f"{source}:{number}: terms before the first facet")
+        else:
+            terms.update(dict.fromkeys(line.split()))
+    close()
+    return tuple(facets)
+
+
+class FacetIndex:
+    """All terms of all facets in one automaton; read-only after it is built, so threads may share it."""
+
+    def __init__(self, facets: tuple[Facet, ...]) -> None:
+        self.facets = facets
+        self.codes = tuple(facet.code for facet in facets)
+        owners: dict[str, list[str]] = {}
+        for facet in facets:
+            for term in facet.terms:
+                owners.setdefault(term, []).append(facet.code)
+        self._owners: Mapping[str, tuple[str, ...]] = {term: tuple(codes) for term, codes in owners.items()}
+        # A single character means too many things inside other words, so it is looked up among the segmenter's words instead.
+        self._single = {term: codes for term, codes in self._owners.items() if len(term) == 1}
+        self._automaton = ahocorasick.Automaton()
+        for term, codes in self._owners.items():
+            if len(term) > 1:
+                self._automaton.add_word(term, (len(term), term, codes))
+        self._automaton.make_automaton()
+
+    def terms(self) -> Iterator[str]:
+        """Every term once, in file order."""
+        return iter(self._owners)
+
+    def find(self, text: str) -> list[Hit]:
+        """Terms of two characters and more, leftmost and longest first, not overlapping; so `不是投诉` hides the `投诉` in it."""
+        hits = []
+        for last, (length, term, codes) in self._automaton.iter_long(text):
+            hits.append(Hit(term, last + 1 - length, last + 1, codes))
+        return hits
+
+    def single(self, word: str) -> tuple[str, ...]:
+        """The facets of a one-character word, if it is a term."""
+        return self._single.get(word, ())
+
+
+_lock = threading.Lock()
+
+
+@cache
+def _shipped() -> FacetIndex:
+    path = HOME / "facets.txt"
+    return FacetIndex(parse_facets(path.read_text(encoding="utf-8").splitlines(), path.name))
+
+
+def shipped_facets() -> FacetIndex:
+    """The shipped lexicon, read once."""
+    with _lock:
+        return _shipped()

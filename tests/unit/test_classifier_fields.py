@@ -1,0 +1,150 @@
+"""Who and what (预案 4.1), over all registers; every text is invented for this test."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifiers.base import Query
+from classifiers.fields import FieldFinder
+
+FINDER = FieldFinder()
+
+
+def found(said: str, title: str = "", context: str = "", channel: str | None = None) -> dict[str, str]:
+    return FINDER.find(Query(said, title, context, channel)).found()
+
+
+@pytest.mark.parametrize(
+    ("said", "phone"),
+    [
+        ("电话13800004321", "13800004321"),
+        ("联系我：138 0000 4321", "13800004321"),
+        ("手机138-0000-4321，谢谢", "13800004321"),
+        ("１３８００００４３２１", "13800004321"),
+        ("我电话幺三八零零零零四三二幺", "13800004321"),
+        ("幺三八，零零零零，四三二幺", "13800004321"),
+        ("一三八 0000 四三二一", "13800004321"),
+        ("+86 13800004321", "13800004321"),
+        ("座机0755-28000012白天有人", "075528000012"),
+        ("电话：28000012", "28000012"),
+        ("我的号是13800004321，不对，是13800004322", "13800004322"),
+        ("打销售手机13900001111没人接，我的手机13800004321", "13800004321"),
+    ],
+)
+def test_phones_as_digits(said: str, phone: str) -> None:
+    assert found(said).get("phone") == phone
+
+
+@pytest.mark.parametrize("said", ["合同编号138000043215555", "身份证11010119900307001X", "我打了12345", "收据No.13800", "一共138000块"])
+def test_other_numbers_are_no_phones(said: str) -> None:
+    assert "phone" not in found(said)
+
+
+def test_email_as_written() -> None:
+    assert found("请回复到 Wen.Zhuqing@example.com 谢谢")["email"] == "Wen.Zhuqing@example.com"
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("我叫温竹青，去年买的房。", "温竹青"),
+        ("你好，我叫欧阳若雨，我家漏水。", "欧阳若雨"),
+        ("我是业主江渡舟，反映一件事", "江渡舟"),
+        ("我姓霍，房子的事麻烦看下", "霍"),
+        ("联系人：闻一鹿", "闻一鹿"),
+        ("请尽快答复。\n\n温竹青\n2025年3月8日", "温竹青"),
+        ("请尽快答复。\n温竹青 13800004321", "温竹青"),
+        ("墙又裂了\n裴小雁，13800004321", "裴小雁"),
+        ("My name is Grace, refund please", "Grace"),
+        ("姓名：聂云帆 电话：13800004321", "聂云帆"),
+    ],
+)
+def test_names(said: str, name: str) -> None:
+    assert found(said).get("name") == name
+
+
+@pytest.mark.parametrize("said", ["谢谢", "马上给我解决\n谢谢", "楼上漏水\n何时来修", "我是业主，墙裂了", "高层住户很多\n都没有"])
+def test_words_that_look_like_names_are_none(said: str) -> None:
+    assert "name" not in found(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "unit"),
+    [
+        ("我家3栋2单元1801漏水", "3栋2单元1801"),
+        ("8-2-1203的业主", "8-2-1203"),
+        ("房号12#1203", "12#1203"),
+        ("B座1016，空调不制冷", "B座1016"),
+        ("我住三栋二单元幺八零二", "三栋二单元幺八零二"),
+        ("住10号楼1503室的", "10号楼1503室"),
+        ("2-401，每月多扣一百", "2-401"),
+        ("T2 2406 的厨房返味", "T2 2406"),
+        ("车位B2-118太窄，我住6栋902", "6栋902"),
+        ("楼下1104的吊顶在滴水，我是9-1-1204", "9-1-1204"),
+    ],
+)
+def test_units_as_written(said: str, unit: str) -> None:
+    assert found(said).get("unit") == unit
+
+
+@pytest.mark.parametrize("said", ["2024-12-31交房", "电话138-0000-4321", "价格在100-200元", "买了3套房", "车位B2-118太窄", "一栋楼几百户"])
+def test_other_numbers_are_no_units(said: str) -> None:
+    assert "unit" not in found(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "estate"),
+    [
+        ("我是翠澜花园的业主，地库积水", "翠澜花园"),
+        ("我在云栖雅苑买了一套房", "云栖雅苑"),
+        ("望江公馆3栋2单元1801，外墙渗水", "望江公馆"),
+        ("去年购买了星澜湾的房子，没有交", "星澜湾"),
+        ("锦棠府售楼处的人骂我", "锦棠府"),
+    ],
+)
+def test_estates(said: str, estate: str) -> None:
+    assert found(said).get("estate") == estate
+
+
+@pytest.mark.parametrize("said", ["我们小区的门禁坏了", "整个小区都停水", "我在城里上班", "群里都说要退", "商品房合同里写了", "我家里漏水"])
+def test_what_is_no_estate(said: str) -> None:
+    assert "estate" not in found(said)
+
+
+def test_known_estates_are_found_wherever_they_stand() -> None:
+    finder = FieldFinder(["拾野", "拾野二期"])
+    assert finder.find(Query("今天去看拾野二期的样板间，太小")).estate == "拾野二期"
+
+
+def test_a_call_gives_the_home_from_the_agents_turns_and_never_the_agents_name() -> None:
+    context = "客服：您好，我是客服温竹青，您是翠澜花园3栋1801的业主吗？\n客户：对，我姓霍，墙裂了。"
+    fields = found("对，我姓霍，墙裂了。", "", context, "phone")
+    assert fields["name"] == "霍"
+    assert fields["estate"] == "翠澜花园"
+    assert fields["unit"] == "3栋1801"
+
+
+def test_a_letter_gives_everything() -> None:
+    said = (
+        "尊敬的领导：\n本人购买了翠澜花园7号楼2单元903，去年十月收房后主卧一直渗水。\n"
+        "此致\n敬礼\n温竹青\n电话：138 0000 4321\nwen@example.com"
+    )
+    assert found(said) == {
+        "name": "温竹青",
+        "phone": "13800004321",
+        "email": "wen@example.com",
+        "estate": "翠澜花园",
+        "unit": "7号楼2单元903",
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=120) | st.text(alphabet="我叫姓王李栋单元123-号楼幺三八0苑湾府的业主，。\n @a.", max_size=120))
+def test_never_raises_and_values_stand_in_the_text(said: str) -> None:
+    fields = found(said)
+    for key in ("name", "email", "estate", "unit"):
+        if key in fields:
+            assert fields[key] in said
+    assert fields.get("phone", "0").isdigit()

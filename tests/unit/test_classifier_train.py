@@ -1,0 +1,141 @@
+"""Training: the same texts give the same bytes, other bytes are refused, and the card tells the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
+
+from classifiers import corpus, train
+from classifiers.base import Query
+from classifiers.corpus import Example
+from classifiers.stored import BadTrainedModel, digest, pack, unpack
+from models.verdict import ComplaintClass
+
+ROOT = Path(__file__).parents[2]
+
+CODE = """
+import sys
+from classifiers import corpus, train
+trained = train.build(corpus.shipped_corpus()[::12])
+sys.stdout.write(trained.card["sha256"])
+"""
+
+
+@cache
+def few() -> tuple[Example, ...]:
+    return tuple(corpus.shipped_corpus()[::12])
+
+
+@cache
+def trained() -> train.Trained:
+    return train.build(few())
+
+
+def test_two_processes_train_the_same_bytes() -> None:
+    hashes = []
+    for seed, threads in (("1", "1"), ("2", "4")):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
+        environment |= {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
+        hashes.append(done.stdout)
+    assert hashes[0] == hashes[1] == trained().card["sha256"]
+
+
+def test_the_order_of_the_examples_does_not_matter() -> None:
+    assert train.build(few()[::-1]).card == trained().card
+
+
+def test_the_card_tells_what_was_trained() -> None:
+    card = json.loads(json.dumps(trained().card))
+    assert card["sha256"] == digest(trained().data)
+    assert card["version"] == card["sha256"][:12]
+    assert card["corpus"] == {"sha256": corpus.fingerprint(few()), "texts": len(few())}
+    assert {"jieba", "scikit-learn", "skops"} <= set(card["libraries"])
+    assert card["figures"]["all"]["texts"] == len(few())
+
+
+def test_a_loaded_model_answers_with_reasons_that_point_into_the_text() -> None:
+    classifier = train.load(trained().data, trained().card)
+    said = "主卧天花板漏水，墙面开裂，要求返工维修"
+    (verdict,) = classifier.classify([Query(said)])
+    assert verdict.primary is ComplaintClass.PRODUCT_QUALITY
+    assert verdict.trained_model == classifier.version == trained().card["version"]
+    assert verdict.reasons
+    pointed = [said[start:end] for reason in verdict.reasons for start, end in reason.spans]
+    assert "漏水" in pointed
+
+
+def test_spans_point_at_what_the_customer_wrote() -> None:
+    classifier = train.load(trained().data, trained().card)
+    said = "客廳天花板漏\u200b水"
+    (verdict,) = classifier.classify([Query(said)])
+    (reason,) = [reason for reason in verdict.reasons if reason.term == "漏水"]
+    assert [said[start:end] for start, end in reason.spans] == ["漏\u200b水"]
+
+
+def test_changed_bytes_are_refused() -> None:
+    data = bytearray(trained().data)
+    data[len(data) // 2] ^= 1
+    with pytest.raises(BadTrainedModel, match="hash"):
+        train.load(bytes(data), trained().card)
+
+
+@pytest.mark.parametrize("card", [{}, {"sha256": None}, {"sha256": ""}])
+def test_a_card_without_the_hash_is_refused(card: dict[str, object]) -> None:
+    with pytest.raises(BadTrainedModel, match="hash"):
+        train.load(trained().data, card)
+
+
+def test_types_that_are_not_trusted_are_refused_even_with_the_right_hash() -> None:
+    data = skops.io.dumps({"pipeline": os.system})
+    with pytest.raises(BadTrainedModel, match="not trusted"):
+        unpack(data, digest(data))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no zip at all", skops.io.dumps({})[:-30]])
+def test_bytes_that_make_no_sense_are_refused(content: bytes) -> None:
+    with pytest.raises(BadTrainedModel):
+        unpack(content, digest(content))
+
+
+@pytest.mark.parametrize("content", [{}, {"pipeline": 3}, {"pipeline": LinearRegression()}, [1, 2]])
+def test_a_model_that_lacks_a_part_is_refused(content: object) -> None:
+    data = pack(content)
+    with pytest.raises(BadTrainedModel):
+        train.load(data, {"sha256": digest(data), "version": "x"})
+
+
+def test_too_few_texts_are_refused() -> None:
+    with pytest.raises(ValueError, match="too few"):
+        train.build(few()[:20])
+
+
+def test_the_shipped_model_is_written_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "shipped_corpus", lambda: list(few()))
+    heard: list[tuple[str, float]] = []
+    made = train.build_shipped(lambda what, share: heard.append((what, share)), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shipped.json", "shipped.skops"]
+    assert train.read_shipped(tmp_path / "shipped.skops").data == made.data
+    assert train.load_shipped(tmp_path / "shipped.skops").version == made.card["version"]
+    assert [share for _, share in heard] == sorted(share for _, share in heard)
+    assert heard[-1] == ("done", 1.0)
+
+
+def test_a_model_that_was_not_built_is_missed(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        train.load_shipped(tmp_path / "shipped.skops")
+
+
+def test_a_swapped_card_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shipped.skops").write_bytes(trained().data)
+    (tmp_path / "shipped.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(BadTrainedModel, match="card"):
+        train.load_shipped(tmp_path / "shipped.skops")

@@ -80,7 +80,8 @@ def up(
     settings = config.load()
     fresh = home.is_empty(settings.home) and not settings.store.url
     # Ctrl-C and a polite kill end it alike.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     both = Up(settings)
     try:
         err.print("正在启动网关与开发用跟踪系统…  Starting the gateway and the development tracker…")

@@ -276,7 +276,7 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 
 # Variables that are not a key of a section.
-_NO_SECTION = frozenset({"JIESU_HOME", "JIESU_CONFIG", "JIESU_LANG"})
+_NO_SECTION = frozenset({"JIESU_HOME", "JIESU_CONFIG"})
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from starlette.datastructures import Headers
 from models.errors import BadSetting, Refused, TryLater, Unreadable
 
 _TOLERANCE_SECONDS = 300
+_CHINA = timezone(timedelta(hours=8))
 _WEBHOOK_ID = re.compile(r"[\x21-\x7e]{1,200}")
 # How it can be told to answer a true event. `lose` keeps the event and then cuts the connection; `hang` keeps nothing and never answers.
 MODES = ("ok", "500", "429", "410", "302", "400", "hang", "lose")
@@ -85,7 +87,9 @@ class EventLog:
                 self._size += len(line)
             elif number < len(lines):
                 os.close(self._file)
-                raise BadSetting("folder", f"{path} 第 {number} 行已损坏；请移走此文件", f"{path}, line {number}, is damaged; move the file away")
+                raise BadSetting(
+                    "folder", f"{path} 第 {number} 行已损坏；请移走此文件", f"{path}, line {number}, is damaged; move the file away"
+                )
         os.ftruncate(self._file, self._size)
 
     def append(self, events: Sequence[Kept]) -> None:
@@ -114,14 +118,14 @@ class Failing:
     times: int | None = None
     retry_after: float | None = None
 
-    def next(self) -> str:
-        """The mode for this event; counts it."""
-        mode = self.mode
+    def next(self) -> tuple[str, float | None]:
+        """Mode and Retry-After for this event, which is counted."""
+        told = self.mode, self.retry_after
         if self.times is not None:
             self.times -= 1
             if self.times == 0:
                 self.mode, self.times, self.retry_after = "ok", None, None
-        return mode
+        return told
 
     def shown(self) -> dict[str, Any]:
         """It as JSON."""
@@ -258,6 +262,31 @@ def read_failing(text: str) -> Failing:
     if wait is not None and (type(wait) not in (int, float) or not 0 <= wait <= 86_400):
         raise Unreadable("bad_wait", "retry_after 应为 0 至 86400 秒或 null", "retry_after must be 0 to 86400 seconds, or null")
     return Failing(asked["mode"], None if asked["mode"] == "ok" else times, wait)
+
+
+def row(shown: dict[str, Any]) -> dict[str, Any]:
+    """A ticket as the page shows it; whatever has another shape than ours is left out there and still seen in the whole JSON."""
+    data = shown["ticket"]
+    risk, customer, department = data.get("risk"), data.get("customer"), data.get("department")
+    words = ("number", "channel", "class", "class_name", "decision", "priority", "title", "summary")
+    return {
+        **{word: data[word] for word in words if isinstance(data.get(word), str)},
+        "number": shown["number"],
+        "events": shown["events"],
+        "risk": [one for one in risk if isinstance(one, str)] if isinstance(risk, list) else [],
+        "customer": [one for one in customer.values() if isinstance(one, str)] if isinstance(customer, dict) else [],
+        "department": department.get("name") if isinstance(department, dict) else department,
+        "due": _in_china(data.get("reply_due")),
+        "received": _in_china(shown["first_received_at"]),
+        "whole": json.dumps(data, ensure_ascii=False, indent=2),
+    }
+
+
+def _in_china(at: object) -> str:
+    try:
+        return datetime.fromisoformat(str(at)).astimezone(_CHINA).strftime("%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _sync(folder: Path) -> None:

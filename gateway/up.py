@@ -75,8 +75,8 @@ class Up:
         _must_be_free("web.port", self._settings.web.port)
         addresses_file(self._settings.home).unlink(missing_ok=True)
         self._spawn("tracker", "tracker", "--port", str(port))
-        self._wait("tracker", lambda: _answers(f"{self.tracker_url}/healthz"))
         self._spawn("gateway", "serve")
+        self._wait("tracker", lambda: _answers(f"{self.tracker_url}/healthz"))
         self._wait("gateway", lambda: addresses_file(self._settings.home).exists())
 
     def doors(self) -> samples.Doors:

@@ -16,7 +16,7 @@ from gateway.champion import StoredChampion
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.deliver import Deliver, Endpoint, Sender
-from gateway.flow import FLOW, Step
+from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
@@ -27,6 +27,7 @@ from gateway.store.engine import Store
 from gateway.tracker import WebhookSender, secret_bytes
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
+from models.errors import BadSetting
 from models.submission import Channel, Receipt, Submission
 
 # How each channel's bytes are read.
@@ -105,7 +106,11 @@ def build(
     log = log or OperatorLog(settings.log.format, settings.log.level)
     metrics = Metrics()
     in_force = load_plan(settings)
-    store = open_store(settings, checkpoints=serving)
+    store = Store(settings.store_url, checkpoints=serving)
+    if serving:
+        home.prepare(settings.home)
+        store.hold_alone()
+    migrations.upgrade(store)
     with store.write() as conn:
         plans.put_in_force(store, conn, in_force.version, in_force.sha256, in_force.body, clock.now())
         if serving and store.is_sqlite:
@@ -116,6 +121,7 @@ def build(
     champion = champion or StoredChampion(store, clock, estates=in_force.estates)
     records = Records(store, in_force)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
+    metrics.watch_log(lambda: log.lost)
     endpoints = {}
     if settings.tracker.url:
         endpoints["tracker"] = Endpoint("tracker", settings.tracker.url, tracker_secret(settings))
@@ -126,6 +132,7 @@ def build(
         concurrency=settings.tracker.concurrency,
     )
     stages = {stage.kind: stage for stage in FLOW}
+    _check_lease(settings, stages["deliver"])
     web = settings.web
     base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
     steps: dict[str, Step] = {
@@ -142,3 +149,15 @@ def build(
     worker = Worker(store, clock, FLOW, steps, log, metrics, node)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
     return App(settings, clock, log, metrics, in_force, store, acceptance, champion, records, sender, worker, api_token)
+
+
+def _check_lease(settings: Settings, stage: Stage) -> None:
+    """A batch of deliveries must end before its lease does, or another node would send it too."""
+    rounds = -(-stage.batch * LANES[stage.lane] // settings.tracker.concurrency)
+    if rounds * settings.tracker.timeout_seconds > stage.lease.total_seconds():
+        raise BadSetting(
+            "tracker.concurrency",
+            f"“{settings.tracker.concurrency}” 太小：一批投递可能超过租约；请调大，或缩短 tracker.timeout_seconds",
+            f"'{settings.tracker.concurrency}' is too small: with tracker.timeout_seconds a batch may take more than "
+            f"{stage.lease.total_seconds():g} s; raise it, or shorten the timeout",
+        )

@@ -13,10 +13,16 @@ from models.errors import Refused
 
 
 class StoredChampion:
-    """Hands out the champion of the store. `progress` is told when the shipped model has to be trained first."""
+    """Hands out the champion of the store.
 
-    def __init__(self, store: Store, clock: Clock, *, estates: tuple[str, ...] = (), progress: train.Progress | None = None) -> None:
-        self._store, self._clock, self._estates, self._progress = store, clock, estates, progress
+    crowns: whether the shipped model may be crowned; a question asked beside the gateway changes nothing.
+    progress: told when the shipped model has to be trained first.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, *, estates: tuple[str, ...] = (), crowns: bool = True, progress: train.Progress | None = None
+    ) -> None:
+        self._store, self._clock, self._estates, self._crowns, self._progress = store, clock, estates, crowns, progress
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
 
@@ -35,7 +41,9 @@ class StoredChampion:
         with self._store.read() as conn:
             row = trained.champion(conn)
             known = trained.is_known(conn, version)
-        if row is None or not known:
+        if row is None and not self._crowns:
+            return trained.TrainedRow(version, fresh.card, fresh.data)
+        if self._crowns and (row is None or not known):
             with self._store.write() as conn:
                 trained.crown(self._store, conn, version, fresh.card, fresh.data, self._clock.now())
                 row = trained.champion(conn)

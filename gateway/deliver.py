@@ -55,6 +55,7 @@ _NEXT: Mapping[OutcomeCode, Next] = {
     OutcomeCode.SERVER_ERROR: Next.RETRY,
     OutcomeCode.TIMEOUT: Next.RETRY,
     OutcomeCode.UNREACHABLE: Next.RETRY,
+    OutcomeCode.AWAY: Next.RETRY,
     # A private address that the operator has not allowed: his to decide, so it waits rather than vanishes.
     OutcomeCode.FORBIDDEN_ADDRESS: Next.RETRY,
 }
@@ -115,7 +116,7 @@ class Deliver:
                 continue
             self._away.discard(name)
             with self._store.write() as conn:
-                waiting = jobs.hasten(conn, self._stage.kind, f"{name}:", now)
+                waiting = jobs.hasten(conn, self._stage.kind, f"{name}:", OutcomeCode.AWAY.value, now)
             if waiting:
                 self._log.write("EndpointBack", endpoint=name, waiting=waiting)
             hastened += waiting
@@ -123,7 +124,7 @@ class Deliver:
 
     def _outgoing(self, pending: PendingDelivery) -> Outgoing:
         endpoint = self._endpoints[pending.endpoint]
-        return Outgoing(pending.webhook_id, endpoint.url, endpoint.secret, pending.payload.encode(), {})
+        return Outgoing(pending.webhook_id, endpoint.url, endpoint.secret, pending.payload.encode())
 
     def _report(self, job: Job, pending: PendingDelivery, outcome: Outcome, now: datetime) -> Report:
         told: dict[str, object] = {
@@ -137,7 +138,7 @@ class Deliver:
         }
         self._metrics.attempts.labels(pending.endpoint, outcome.code.value).inc()
         decision = self._decide(job, outcome)
-        if outcome.code is OutcomeCode.UNREACHABLE:
+        if outcome.code is OutcomeCode.AWAY:
             self._away.add(pending.endpoint)
         else:
             self._away.discard(pending.endpoint)

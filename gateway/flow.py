@@ -10,7 +10,7 @@ Each step writes its result and the next job in one transaction; the worker obey
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -65,7 +65,8 @@ class Stage:
     lease:         how long a claim holds; a worker that is silent for longer is taken for dead.
     backoff:       the row of waits above.
     behind_parked: whether a parked job lets those behind it, with the same order key, pass.
-    lane:          stages of one lane share a thread.
+    after:         a kind whose due jobs of the same complaint come first.
+    lane:          stages of one lane share its threads.
     """
 
     kind: str
@@ -74,17 +75,22 @@ class Stage:
     backoff: tuple[timedelta, ...]
     behind_parked: bool
     lane: str
+    after: str | None = None
 
 
 FLOW: tuple[Stage, ...] = (
     # Bytes become a message. One unreadable chat line does not stop the lines after it.
     Stage("intake", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting"),
-    # Messages become a verdict and an assignment, by the batch, because the classifier is far cheaper so.
-    Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting"),
+    # Messages become a verdict and an assignment, by the batch, because the classifier is far cheaper so; and once all that the customer
+    # wrote has been read, so that a chat that is caught up makes one event and not one a line.
+    Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake"),
     # An event goes to an endpoint. In a lane of its own, so that a slow endpoint does not hold up the sorting; and what is parked
     # holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
-    Stage("deliver", 32, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
+    Stage("deliver", 8, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
 )
+
+# How many threads each lane has. A batch of deliveries ends with its slowest, so several are under way side by side.
+LANES: Mapping[str, int] = {"sorting": 1, "delivery": 4}
 
 # Claims in a row without a report after which a job is taken for one that kills its worker.
 MOST_UNREPORTED = 4

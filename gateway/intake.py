@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -16,6 +16,9 @@ from models.complaint import Parsed
 from models.delivery import Next, RetryDecision
 from models.errors import Unreadable
 from models.submission import Channel, Submission
+
+# So many bytes of submissions are in memory at once; a single larger one is too.
+_BYTES_AT_ONCE = 16 * 1024 * 1024
 
 # How a channel's bytes are read. Raises Unreadable when they cannot be.
 Parser = Callable[[Submission], Parsed]
@@ -33,9 +36,27 @@ class Intake:
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Parses each submission; an unreadable one is parked whole with its reason."""
+        reports: list[Report] = []
+        for few in self._by_size(batch):
+            with self._store.read() as conn:
+                found = submissions.load(conn, [job.payload["submission_id"] for job in few])
+            reports += [self._report(job, *found[job.payload["submission_id"]], now) for job in few]
+        return reports
+
+    def _by_size(self, batch: Sequence[Job]) -> Iterator[list[Job]]:
+        """The batch in parts whose bytes together are bearable, each with one job at least."""
         with self._store.read() as conn:
-            found = submissions.load(conn, [job.payload["submission_id"] for job in batch])
-        return [self._report(job, *found[job.payload["submission_id"]], now) for job in batch]
+            sizes = submissions.sizes(conn, [job.payload["submission_id"] for job in batch])
+        part: list[Job] = []
+        so_far = 0
+        for job in batch:
+            size = sizes[job.payload["submission_id"]]
+            if part and so_far + size > _BYTES_AT_ONCE:
+                yield part
+                part, so_far = [], 0
+            part.append(job)
+            so_far += size
+        yield part
 
     def idle(self, now: datetime) -> bool:
         """Nothing to look for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -38,6 +38,10 @@ class Metrics:
     def watch_jobs(self, look: Callable[[], tuple[dict[tuple[str, str], int], datetime | None, datetime]]) -> None:
         """Adds gauges that ask the store at each scrape: `look` gives job counts, when the oldest was due, and now."""
         self.registry.register(_Jobs(look))
+
+    def watch_log(self, lost: Callable[[], int]) -> None:
+        """Adds a gauge of log lines that could not be written."""
+        Gauge("jiesu_log_lines_lost", "Lines of the operator log that could not be written.", registry=self.registry).set_function(lost)
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""

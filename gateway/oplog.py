@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -57,6 +57,8 @@ class OperatorLog:
         stream: TextIO | None = None,
     ) -> None:
         self._stream = stream or sys.stderr
+        # Lines that could not be written.
+        self.lost = 0
         renderer: Any = (
             structlog.processors.JSONRenderer(ensure_ascii=False)
             if format == "json"
@@ -80,10 +82,7 @@ class OperatorLog:
         if verb not in VERBS:
             raise KeyError(verb)
         told = {"number": number, **fields} if number else fields
-        if verb in _WARN:
-            self._log.warning(verb, **told)
-        else:
-            self._log.info(verb, **told)
+        self._emit(self._log.warning if verb in _WARN else self._log.info, verb, told)
 
     def fault(self, where: str, error: BaseException, number: str | None = None) -> None:
         """A fault of ours, with the place in the code but without the error's own text, which may quote a customer."""
@@ -92,4 +91,11 @@ class OperatorLog:
             last = last.tb_next
         place = f"{last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{last.tb_lineno}" if last else ""
         told = {"number": number} if number else {}
-        self._log.error("Fault", where=where, error=type(error).__name__, place=place, **told)
+        self._emit(self._log.error, "Fault", {"where": where, "error": type(error).__name__, "place": place, **told})
+
+    def _emit(self, write: Callable[..., None], verb: str, told: Mapping[str, object]) -> None:
+        """A log that cannot be written (a full disk, a reader that went away) must stop neither acceptance nor work."""
+        try:
+            write(verb, **told)
+        except (OSError, ValueError):
+            self.lost += 1

@@ -89,9 +89,13 @@ def parse(text: str) -> Plan:
         raise BadSetting("plan.file", f"不是有效的 TOML（{error}）", f"is not valid TOML ({error})") from None
     tree.only("version", "estates", "departments", "classes", "review", "risks")
     version = tree.text("version")
+    if len(version) > 64:
+        raise tree.wrong("version", f"“{version}” 太长，最多 64 字", f"'{version}' is too long; 64 characters at most")
     departments = {}
     for code in tree.node("departments").value:
         node = tree.node("departments").node(code)
+        if len(code) > 64:
+            raise tree.wrong("departments", f"部门代码 “{code}” 太长，最多 64 字", f"the code '{code}' is too long; 64 characters at most")
         node.only("name", "name_en", "head")
         departments[code] = Department(code, node.text("name"), node.text("name_en", code), node.text("head", ""))
     classes = tree.node("classes")

@@ -15,8 +15,10 @@ from models.complaint import Customer
 from models.delivery import Event, EventType
 from models.verdict import Verdict
 
-# Standard Webhooks 1.0.0 wants payloads under 20 kB: so many characters of the matter go along, the rest is behind the link.
-_MATTER_CHARS = 4000
+# Standard Webhooks 1.0.0 wants payloads under 20 kB: so much of the matter goes along, the rest is behind the link.
+_MATTER_CHARS, _PAYLOAD_BYTES = 4000, 19_000
+# Enough of a name to know it by.
+_NAME_CHARS = 80
 _SUMMARY_CHARS = 60
 
 
@@ -81,17 +83,17 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
         "matter_truncated": len(matter) > _MATTER_CHARS,
         "messages": len(triaged.messages),
         "attachments": [
-            {"filename": a["filename"][:200], "size": a["size"], "mime_type": a["mime_type"][:100]}
+            {"filename": a["filename"][:_NAME_CHARS], "size": a["size"], "mime_type": a["mime_type"][:_NAME_CHARS]}
             for message in triaged.messages
             for a in message.parsed.get("attachments", [])
         ][:20],
-        "customer": {key: value[:200] for key, value in triaged.customer.found().items()},
+        "customer": {key: value[:_NAME_CHARS] for key, value in triaged.customer.found().items()},
         "missing": list(triaged.customer.missing()),
         "class": decided["primary"],
         "class_name": verdict.primary.zh,
         "confidence": decided["probabilities"][decided["primary"]],
         **{key: decided[key] for key in ("probabilities", "secondary", "decision", "candidates", "risk", "trained_model")},
-        "reasons": [{"term": reason["term"], "weight": reason["weight"]} for reason in decided["reasons"]],
+        "reasons": [{"term": reason["term"][:_NAME_CHARS], "weight": reason["weight"]} for reason in decided["reasons"]],
         **assignment_json(triaged.assignment),
         "links": {"self": triaged.link},
     }
@@ -105,9 +107,23 @@ def event_of(kind: EventType, triaged: Triaged, at: datetime, *, supersedes: str
     data["supersedes"] = supersedes
     if kind is not EventType.ROUTED:
         new = [message for message in triaged.messages if message.id > triaged.complaint.triaged_through]
-        data["new_message"] = "\n".join(message.said for message in new)[:_MATTER_CHARS]
+        said = "\n".join(message.said for message in new)
+        data["new_message"], data["new_message_truncated"] = said[:_MATTER_CHARS], len(said) > _MATTER_CHARS
     payload = {"type": kind.value, "timestamp": _iso(at), "data": data}
-    return Event(event_id, triaged.complaint.number, kind, at, json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
+    return Event(event_id, triaged.complaint.number, kind, at, _fitted(payload))
+
+
+def _fitted(payload: dict[str, Any]) -> str:
+    """The JSON text of a payload, with the matter cut until it fits; what was cut says so."""
+    data = payload["data"]
+    spelt = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    for key in ("new_message", "matter"):
+        # How many bytes a character takes differs, and quotes and line ends take two.
+        while len(spelt.encode("utf-8", "replace")) > _PAYLOAD_BYTES and data.get(key):
+            data[key] = data[key][: len(data[key]) * 4 // 5]
+            data[f"{key}_truncated"] = True
+            spelt = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return spelt
 
 
 def _summary(title: str, matter: str) -> str:

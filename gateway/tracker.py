@@ -68,6 +68,8 @@ class WebhookSender:
         self._allowed = {host.lower() for host in allow_private_hosts}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._concurrency = concurrency
+        # Shared by all callers, whatever their number.
+        self._gate = asyncio.Semaphore(concurrency)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="webhook-sender", daemon=True)
@@ -82,12 +84,18 @@ class WebhookSender:
     def reachable(self, url: str) -> bool:
         """Whether somebody listens at the address; sends nothing."""
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host = parts.hostname or ""
+        open_socket = _open if host.lower() in self._allowed else _open_if_public
         try:
-            socket.create_connection((parts.hostname or "", port), timeout=1).close()
-        except OSError:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            for address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                with open_socket(address) as probe:
+                    probe.settimeout(1)
+                    if probe.connect_ex(address[4]) == 0:
+                        return True
+        except (OSError, ValueError):
             return False
-        return True
+        return False
 
     def close(self) -> None:
         """Gives the connections back and ends the thread."""
@@ -104,10 +112,8 @@ class WebhookSender:
             await session.close()
 
     async def _send_all(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        gate = asyncio.Semaphore(self._concurrency)
-
         async def gated(one: Outgoing) -> Outcome:
-            async with gate:
+            async with self._gate:
                 return await self._send_one(one)
 
         return list(await asyncio.gather(*(gated(one) for one in outgoing)))
@@ -131,7 +137,6 @@ class WebhookSender:
             "webhook-id": one.webhook_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(one.secret, one.webhook_id, timestamp, one.body),
-            **one.headers,
         }
         begun = time.perf_counter()
         try:
@@ -149,12 +154,19 @@ class WebhookSender:
         except TimeoutError:
             return Outcome(OutcomeCode.TIMEOUT, None, time.perf_counter() - begun)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            code = OutcomeCode.FORBIDDEN_ADDRESS if _forbidden(error) else OutcomeCode.UNREACHABLE
-            return Outcome(code, None, time.perf_counter() - begun, type(error).__name__)
+            return Outcome(_why_not(error), None, time.perf_counter() - begun, type(error).__name__)
 
 
 class _PrivateAddressError(OSError):
     """The address that was about to be connected to is not public."""
+
+
+def _why_not(error: BaseException) -> OutcomeCode:
+    if _forbidden(error):
+        return OutcomeCode.FORBIDDEN_ADDRESS
+    # A certificate that is refused shows when somebody does listen.
+    nobody = isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError)
+    return OutcomeCode.AWAY if nobody else OutcomeCode.UNREACHABLE
 
 
 def _forbidden(error: BaseException) -> bool:
@@ -175,10 +187,29 @@ def _open(address: Any) -> socket.socket:
 
 def _open_if_public(address: Any) -> socket.socket:
     ip = ipaddress.ip_address(address[4][0].partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    if not mapped.is_global or mapped.is_multicast:
+    if not all(one.is_global and not one.is_multicast for one in _meant(ip)):
         raise _PrivateAddressError(f"{ip} is not public")
     return _open(address)
+
+
+# Prefixes of IPv6 that carry an IPv4 address in their last 32 bits: NAT64 (RFC 6052) and the old compatible form (RFC 4291 2.5.5.1).
+_CARRIERS = tuple(ipaddress.IPv6Network(prefix) for prefix in ("64:ff9b::/96", "::/96"))
+# Never public, though the standard library does not say so: local NAT64 (RFC 8215) and the old site-local form (RFC 3879).
+_NEVER = tuple(ipaddress.IPv6Network(prefix) for prefix in ("64:ff9b:1::/48", "fec0::/10"))
+
+
+def _meant(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Every address that a packet to this one may end at."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return [ip]
+    if any(ip in network for network in _NEVER):
+        return [ipaddress.IPv4Address(0)]
+    inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+    if inner is None and any(ip in network for network in _CARRIERS):
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if inner is not None:
+        return [inner]
+    return [ip]
 
 
 def _code(status: int) -> OutcomeCode:
@@ -202,6 +233,6 @@ def _retry_after(value: str | None, now: datetime) -> timedelta | None:
     except (ValueError, OverflowError):
         try:
             wait = parsedate_to_datetime(value) - now
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return min(max(wait, timedelta(0)), _LONGEST_RETRY_AFTER)

@@ -68,7 +68,7 @@ class Triage:
         return False
 
     def _report(self, job: Job, complaint: ComplaintRow, messages: Sequence[MessageRow], verdict: Verdict, now: datetime) -> Report:
-        through = messages[-1].id
+        through = max(message.id for message in messages)
         if through <= complaint.triaged_through:
             # An earlier triage has seen everything already.
             return Report(job, RetryDecision(Next.DONE, "nothing_new"))

@@ -1,4 +1,4 @@
-"""The worker: claims jobs, lets their step run, and obeys its report. One loop, one thread a lane."""
+"""The worker: claims jobs, lets their step run, and obeys its report. One loop, a few threads a lane."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from gateway.clock import Clock
-from gateway.flow import MOST_UNREPORTED, Report, Stage, Step
+from gateway.flow import LANES, MOST_UNREPORTED, Report, Stage, Step
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.store import jobs
@@ -21,6 +21,8 @@ from models.errors import JiesuError, Refused, TryLater, Unreadable
 
 # How often a lane looks for work that nobody told it of (another process's, or a wait that is over).
 _POLL_SECONDS = 0.5
+# How long a report waits for a store that is away, before its job is left to its lease.
+_SETTLE_AGAIN_SECONDS = (0.2, 0.5, 1, 2, 5, 10, 10, 10, 10, 10)
 # How far a wait strays, so that jobs that failed together do not come back together.
 _JITTER = 0.15
 
@@ -69,11 +71,12 @@ class Worker:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begins to work, one thread a lane."""
+        """Begins to work, in the threads of each lane."""
         for lane in self._lanes:
-            thread = threading.Thread(target=self._run_lane, args=(lane,), name=f"lane-{lane}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            for n in range(LANES[lane]):
+                thread = threading.Thread(target=self._run_lane, args=(lane,), name=f"{lane}-{n}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def stop(self, timeout: float = 60) -> None:
         """Finishes what is in hand and stops. What is not in hand stays in the store."""
@@ -84,8 +87,8 @@ class Worker:
         self._threads.clear()
 
     def alive(self) -> bool:
-        """Whether every lane has its thread."""
-        return len(self._threads) == len(self._lanes) and all(thread.is_alive() for thread in self._threads)
+        """Whether every lane has its threads."""
+        return len(self._threads) == sum(LANES[lane] for lane in self._lanes) and all(thread.is_alive() for thread in self._threads)
 
     def wake(self) -> None:
         """Says that there may be something to do."""
@@ -137,12 +140,13 @@ class Worker:
                 worker=self._name,
                 now=now,
                 behind_parked=stage.behind_parked,
+                after=stage.after,
             )
         if not mine:
             return 0
         with self._metrics.step_seconds.labels(stage.kind).time():
             reports = self._reports(stage, mine, now)
-        self._settle(stage, reports)
+        self._settle_surely(stage, reports)
         # A step that has finished something may have made work for another lane.
         for lane, news in self._news.items():
             if lane != stage.lane:
@@ -178,6 +182,17 @@ class Worker:
             self._log.fault(stage.kind, error, job.number)
         return Report(job, decide(stage, job, error))
 
+    def _settle_surely(self, stage: Stage, reports: Sequence[Report]) -> None:
+        """Writes the reports; when the store is away for a moment, waits for it, for what was done must not be thrown away."""
+        for wait in _SETTLE_AGAIN_SECONDS:
+            try:
+                self._settle(stage, reports)
+                return
+            except TryLater:
+                if self._stopping.wait(wait):
+                    break
+        self._settle(stage, reports)
+
     def _settle(self, stage: Stage, reports: Sequence[Report]) -> None:
         """Writes all in one transaction; when that fails, each in its own."""
         try:
@@ -205,8 +220,12 @@ class Worker:
             raise
         except Exception as error:
             report = self._failed(stage, report.job, error)
-            with self._store.write() as conn:
-                self._write(stage, conn, report)
+            try:
+                with self._store.write() as conn:
+                    self._write(stage, conn, report)
+            except _LostError:
+                self._log.write("LeaseLost", report.job.number, kind=stage.kind, job=report.job.id)
+                return
         self._tell(stage, report)
 
     def _write(self, stage: Stage, conn: Connection, report: Report) -> None:

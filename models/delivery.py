@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -37,6 +36,9 @@ class OutcomeCode(StrEnum):
     THROTTLED = "throttled"
     SERVER_ERROR = "server_error"
     TIMEOUT = "timeout"
+    # Nobody listens there: no connection could be made at all.
+    AWAY = "away"
+    # A connection was made, and broke or was no HTTP.
     UNREACHABLE = "unreachable"
     FORBIDDEN_ADDRESS = "forbidden_address"
 
@@ -78,4 +80,3 @@ class Outgoing:
     url: str
     secret: str
     body: bytes
-    headers: Mapping[str, str]

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -292,6 +293,8 @@ jobs = Table(
     Column("reason", Words),
     Index("ix_jobs_kind_state_run_at", "kind", "state", "run_at"),
     Index("ix_jobs_order_key_id", "order_key", "id"),
+    # Few, and looked for at every claim.
+    Index("ix_jobs_suspects", "kind", "id", sqlite_where=text("unreported > 0"), postgresql_where=text("unreported > 0")),
     # A number is never used again: a late worker could otherwise take a new job for its own.
     sqlite_autoincrement=True,
 )
@@ -315,4 +318,11 @@ trained_models = Table(
     Column("card", Json, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("added_at", UtcTime, nullable=False),
+    Index(
+        "uq_trained_models_champion",
+        "state",
+        unique=True,
+        sqlite_where=text("state = 'champion'"),
+        postgresql_where=text("state = 'champion'"),
+    ),
 )

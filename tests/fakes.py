@@ -33,7 +33,7 @@ class FakeSender:
     def _one(self, one: Outgoing) -> Outcome:
         self.sent.append(one)
         if self.away:
-            return Outcome(OutcomeCode.UNREACHABLE, None, 0.01)
+            return Outcome(OutcomeCode.AWAY, None, 0.01)
         if self.fail_times or one.webhook_id in self.fail_ids:
             self.fail_times = max(self.fail_times - 1, 0)
             return self.failure

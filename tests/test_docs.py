@@ -139,3 +139,11 @@ def test_no_page_names_a_machine() -> None:
 def test_defaults_bind_to_this_machine_only(tmp_path: Path) -> None:
     settings = config.load({"JIESU_HOME": str(tmp_path)})
     assert settings.web.host == settings.smtp.host == "127.0.0.1"
+
+
+def test_every_error_of_the_chat_is_documented() -> None:
+    from connectors.web_chat import _ERRORS
+
+    page = read("chat.md")
+    for code in _ERRORS:
+        assert f"`{code}`" in page

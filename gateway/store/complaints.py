@@ -84,9 +84,11 @@ def load(conn: Connection, numbers: Sequence[str]) -> dict[str, ComplaintRow]:
 
 
 def conversation(conn: Connection, numbers: Sequence[str]) -> dict[str, list[MessageRow]]:
-    """All messages of these complaints, oldest first, by number."""
+    """All messages of these complaints, in the order in which they were received, by number."""
     by_number: dict[str, list[MessageRow]] = {number: [] for number in numbers}
-    found = conn.execute(select(messages).where(messages.c.number.in_(numbers)).order_by(messages.c.number, messages.c.id))
+    found = conn.execute(
+        select(messages).where(messages.c.number.in_(numbers)).order_by(messages.c.number, messages.c.received_at, messages.c.submission_id)
+    )
     for row in found:
         by_number[row.number].append(
             MessageRow(

@@ -6,6 +6,8 @@ SQLite: one connection writes and it alone checkpoints (versions before 3.51.3 c
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from models.errors import BadSetting, TryLater
+from models.errors import BadSetting, Refused, TryLater
 
 # How long a writer waits for another process's transaction before it gives up with TryLater.
 BUSY_SECONDS = 10
@@ -51,6 +53,7 @@ class Store:
                 f"{parsed.get_backend_name()} is not supported; use sqlite or postgresql",
             )
         self.url = parsed
+        self._held: int | None = None
         try:
             if self.is_sqlite:
                 if parsed.database:
@@ -58,7 +61,7 @@ class Store:
                 self._writer = _sqlite_engine(parsed, pool_size=1, readonly=False, checkpoints=checkpoints)
                 self._reader = _sqlite_engine(parsed, pool_size=8, readonly=True, checkpoints=False)
             else:
-                self._writer = create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True)
+                self._writer = create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True)
                 self._reader = self._writer
         except NoSuchModuleError:
             raise BadSetting("store.url", f"没有驱动 {parsed.drivername}", f"no driver for {parsed.drivername}") from None
@@ -87,8 +90,27 @@ class Store:
         """An INSERT that knows `on_conflict_do_nothing`, which both databases spell alike."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
+    def hold_alone(self) -> None:
+        """Holds an SQLite file for this process, the one that serves. Raises `Refused` when another serves it, from whatever home."""
+        if not self.is_sqlite or not self.url.database:
+            return
+        handle = os.open(f"{self.url.database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise Refused(
+                "store_in_use",
+                f"已有一个网关在使用 {self.url.database}；请先停止它，或改用 PostgreSQL",
+                f"a gateway is already serving {self.url.database}; stop it, or use PostgreSQL",
+            ) from None
+        self._held = handle
+
     def close(self) -> None:
         """Gives all connections back."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
         self._reader.dispose()
         self._writer.dispose()
 
@@ -98,12 +120,38 @@ def _translated() -> Iterator[None]:
     """Turns what the driver raises when the database is away into TryLater; everything else is a bug and passes."""
     try:
         yield
-    except (OperationalError, PoolTimeout) as error:
-        raise TryLater("store_unavailable", "数据库暂时不可用，请稍后再试", "the store is unavailable; try again later") from error
+    except PoolTimeout as error:
+        raise TryLater("store_busy", "数据库正忙，请稍后再试", "the store is busy; try again later") from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not _may_pass(error):
             raise
-        raise TryLater("store_unavailable", "数据库连接中断，请稍后再试", "the store's connection broke; try again later") from error
+        raise TryLater("store_unavailable", "数据库暂时不可用，请稍后再试", "the store is unavailable; try again later") from error
+
+
+# What SQLite says when another holds the lock, or the disk or file is at fault (sqlite.org/rescode.html, primary codes).
+_SQLITE_MAY_PASS = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+# Classes of SQLSTATE that may pass: connection, rollback, resources, not in the right state, operator, system (PostgreSQL, Appendix A).
+_SQLSTATE_MAY_PASS = ("08", "40", "53", "55", "57", "58")
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """Whether the same statement may succeed later; what is wrong with the statement itself is a bug and stays one."""
+    if error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF in _SQLITE_MAY_PASS
+    state = getattr(error.orig, "sqlstate", None)
+    # Without a state the server was never reached.
+    return state.startswith(_SQLSTATE_MAY_PASS) if state else isinstance(error, OperationalError)
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -125,6 +173,8 @@ def _sqlite_engine(url: Any, *, pool_size: int, readonly: bool, checkpoints: boo
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
+        # What customers wrote stays out of error texts.
+        hide_parameters=True,
         pool_timeout=BUSY_SECONDS,
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
     )

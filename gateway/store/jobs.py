@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, literal_column, or_, select, update
 
 from gateway.store.engine import Store
 from models.tables import jobs
@@ -105,55 +105,47 @@ def claim(
     worker: str,
     now: datetime,
     behind_parked: bool,
+    after: str | None = None,
 ) -> list[Job]:
     """Takes up to `limit` jobs that are due, under a lease, counting the attempt now.
 
-    Only the first job of each order key can be had. `behind_parked` says whether a parked job lets those behind it pass. A job whose
-    last worker died without a report is handed out alone, so that it takes nobody with it again.
+    Only the first job of each order key can be had. `behind_parked` says whether a parked job lets those behind it pass; `after` names a
+    kind whose due jobs of the same complaint come first. A job whose last worker died without a report is handed out alone, so that it
+    takes nobody with it again.
     """
+    earlier, other = jobs.alias("earlier"), jobs.alias("other")
     holding = (READY, RUNNING) if behind_parked else (READY, RUNNING, PARKED)
-    # Those whose worker vanished come first and one at a time.
-    claimed = _claim(store, conn, kind, limit=1, lease=lease, worker=worker, now=now, holding=holding, suspects=True)
-    return claimed or _claim(store, conn, kind, limit=limit, lease=lease, worker=worker, now=now, holding=holding, suspects=False)
-
-
-def _claim(
-    store: Store,
-    conn: Connection,
-    kind: str,
-    *,
-    limit: int,
-    lease: timedelta,
-    worker: str,
-    now: datetime,
-    holding: Collection[str],
-    suspects: bool,
-) -> list[Job]:
-    earlier = jobs.alias("earlier")
     first = ~exists().where(
         earlier.c.order_key == jobs.c.order_key, earlier.c.id < jobs.c.id, earlier.c.kind == kind, earlier.c.state.in_(holding)
     )
+    if after is not None:
+        due_before = or_(other.c.state == RUNNING, and_(other.c.state == READY, other.c.run_at <= now))
+        first = and_(first, ~exists().where(other.c.number == jobs.c.number, other.c.kind == after, due_before))
     due = and_(jobs.c.state == READY, jobs.c.run_at <= now)
     dropped = and_(jobs.c.state == RUNNING, jobs.c.lease_until <= now)
-    mine: ColumnElement[bool] = or_(and_(due, jobs.c.unreported > 0), dropped) if suspects else and_(due, jobs.c.unreported == 0)
-    wanted = select(jobs.c.id).where(jobs.c.kind == kind, mine, first).order_by(jobs.c.id).limit(limit)
-    if not store.is_sqlite:
-        wanted = wanted.with_for_update(skip_locked=True)
-    ids = conn.execute(wanted).scalars().all()
-    if not ids:
-        return []
-    rows = conn.execute(
-        update(jobs)
-        .where(jobs.c.id.in_(ids))
-        .values(
-            state=RUNNING,
-            attempts=jobs.c.attempts + 1,
-            unreported=jobs.c.unreported + 1,
-            lease_until=now + lease,
-            leased_by=worker,
-        )
-        .returning(jobs)
-    ).all()
+    # The literal lets both databases see that the partial index serves.
+    suspects = and_(jobs.c.unreported > literal_column("0"), or_(due, dropped))
+    wanted = select(jobs.c.id).where(jobs.c.kind == kind, first)
+    # Those whose worker vanished come first and one at a time. Order within a key is held by `first`, so the others may go by the index.
+    for query in (
+        wanted.where(suspects).order_by(jobs.c.id).limit(1),
+        wanted.where(due, jobs.c.unreported == 0).order_by(jobs.c.run_at, jobs.c.id).limit(limit),
+    ):
+        ids = conn.execute(query if store.is_sqlite else query.with_for_update(skip_locked=True, of=jobs)).scalars().all()
+        if ids:
+            return _lease(conn, ids, now + lease, worker)
+    return []
+
+
+def _lease(conn: Connection, ids: Sequence[int], until: datetime, worker: str) -> list[Job]:
+    values = {
+        "state": RUNNING,
+        "attempts": jobs.c.attempts + 1,
+        "unreported": jobs.c.unreported + 1,
+        "lease_until": until,
+        "leased_by": worker,
+    }
+    rows = conn.execute(update(jobs).where(jobs.c.id.in_(ids)).values(**values).returning(jobs)).all()
     return sorted((_job(row) for row in rows), key=lambda job: job.id)
 
 
@@ -229,17 +221,16 @@ def parked(conn: Connection, *, kind: str | None = None, number: str | None = No
     ]
 
 
-def replay(conn: Connection, ids: Sequence[int], now: datetime) -> list[Job]:
-    """Puts parked jobs back with a fresh count of attempts. Returns those that were parked."""
-    fresh = {
-        "state": READY,
-        "run_at": now,
-        "attempts": 0,
-        "unreported": 0,
-        "reason_code": None,
-        "reason": None,
-    }
-    rows = conn.execute(update(jobs).where(jobs.c.id.in_(ids), jobs.c.state == PARKED).values(**fresh).returning(jobs)).all()
+def replay(conn: Connection, ids: Sequence[int] | None, now: datetime) -> list[Job]:
+    """Puts parked jobs back with a fresh count of attempts; all of them when `ids` is None. Returns those that were parked."""
+    fresh = {"state": READY, "run_at": now, "attempts": 0, "unreported": 0, "reason_code": None, "reason": None}
+    back = update(jobs).where(jobs.c.state == PARKED).values(**fresh).returning(jobs)
+    if ids is None:
+        rows = list(conn.execute(back))
+    else:
+        # No database takes any number of parameters.
+        chunks = [ids[n : n + 500] for n in range(0, len(ids), 500)]
+        rows = [row for chunk in chunks for row in conn.execute(back.where(jobs.c.id.in_(chunk)))]
     return sorted((_job(row) for row in rows), key=lambda job: job.id)
 
 
@@ -261,10 +252,14 @@ def next_due(conn: Connection, kinds: Collection[str]) -> datetime | None:
     return due
 
 
-def hasten(conn: Connection, kind: str, order_prefix: str, now: datetime) -> int:
-    """Makes jobs that wait for their next try due now. Returns how many."""
+def hasten(conn: Connection, kind: str, order_prefix: str, code: str, now: datetime) -> int:
+    """Makes jobs that wait for their next try for this reason due now; others keep their time. Returns how many."""
     waiting = and_(
-        jobs.c.kind == kind, jobs.c.state == READY, jobs.c.run_at > now, jobs.c.order_key.startswith(order_prefix, autoescape=True)
+        jobs.c.kind == kind,
+        jobs.c.state == READY,
+        jobs.c.run_at > now,
+        jobs.c.reason_code == code,
+        jobs.c.order_key.startswith(order_prefix, autoescape=True),
     )
     return conn.execute(update(jobs).where(waiting).values(run_at=now)).rowcount
 

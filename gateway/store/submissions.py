@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
 
 from gateway.store import jobs
 from gateway.store.engine import Store
@@ -101,6 +101,17 @@ def _begin(store: Store, conn: Connection, conversation: str, candidate: str) ->
     conn.execute(store.insert(conversations).values(conversation=conversation, number=candidate).on_conflict_do_nothing())
     where = select(conversations.c.number).where(conversations.c.conversation == conversation)
     return str(conn.execute(where).scalar_one())
+
+
+def any_taken_in(conn: Connection) -> bool:
+    """Whether anything was ever taken in."""
+    return conn.execute(select(submissions.c.id).limit(1)).first() is not None
+
+
+def sizes(conn: Connection, submission_ids: Sequence[int]) -> dict[int, int]:
+    """How many bytes each submission has, by id."""
+    found = conn.execute(select(submissions.c.id, func.length(submissions.c.raw)).where(submissions.c.id.in_(submission_ids)))
+    return {row[0]: row[1] for row in found}
 
 
 def load(conn: Connection, submission_ids: Sequence[int]) -> dict[int, tuple[Submission, str]]:

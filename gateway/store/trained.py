@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from gateway.store.engine import Store
 from models.tables import trained_models
@@ -36,7 +36,9 @@ def is_known(conn: Connection, version: str) -> bool:
 
 
 def crown(store: Store, conn: Connection, version: str, card: Mapping[str, Any], body: bytes, at: datetime) -> None:
-    """Makes this version the champion and retires the one before."""
+    """Makes this version the champion and retires the one before. Two nodes that do so at once do it one after another."""
+    if not store.is_sqlite:
+        conn.execute(text("SELECT pg_advisory_xact_lock(20261124)"))
     conn.execute(update(trained_models).where(trained_models.c.state == CHAMPION).values(state=RETIRED))
     conn.execute(
         store.insert(trained_models)

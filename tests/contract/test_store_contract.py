@@ -18,9 +18,9 @@ from gateway.store import complaints, events, jobs, migrations, plans, submissio
 from gateway.store.engine import Store
 from gateway.store.jobs import Job, NewJob
 from models.delivery import Event, EventType, Outcome, OutcomeCode
-from models.errors import BadSetting, TryLater
+from models.errors import BadSetting, Refused, TryLater
 from models.submission import Channel, Receipt, Submission
-from models.tables import messages, metadata
+from models.tables import messages, metadata, trained_models
 from models.tables import submissions as submissions_table
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -286,10 +286,68 @@ def test_a_killed_process_leaves_its_jobs_to_the_next(store: Store) -> None:
 
 def test_hastening_makes_waiting_jobs_of_one_endpoint_due(store: Store) -> None:
     later = MORNING + timedelta(hours=1)
-    enqueue(store, job("1", order="main:1", run_at=later), job("2", order="other:2", run_at=later))
+    enqueue(store, *(job(name, order=f"{endpoint}:{name}") for name, endpoint in (("1", "main"), ("2", "other"), ("3", "main"))))
     with store.write() as conn:
-        assert jobs.hasten(conn, "k", "main:", MORNING) == 1
+        for mine, code in zip(jobs_claimed(store, conn), ("away", "away", "throttled"), strict=True):
+            jobs.retry(conn, mine, "w", at=later, code=code, reason="r")
+    with store.write() as conn:
+        assert jobs.hasten(conn, "k", "main:", "away", MORNING) == 1
     assert [j.number for j in claim(store)] == ["1"]
+
+
+def jobs_claimed(store: Store, conn) -> list[Job]:
+    return jobs.claim(store, conn, "k", limit=10, lease=LEASE, worker="w", now=MORNING, behind_parked=True)
+
+
+def test_jobs_of_one_kind_wait_for_those_of_another_of_the_same_complaint(store: Store) -> None:
+    later = MORNING + timedelta(hours=1)
+    enqueue(store, NewJob("triage", "A", "A", {}), NewJob("triage", "B", "B", {}), NewJob("triage", "C", "C", {}))
+    # A has a line that is not read yet; B one that is being tried again much later, which must not hold it up.
+    enqueue(store, NewJob("intake", "A", "A", {}), NewJob("intake", "B", "B", {}, run_at=later))
+    with store.write() as conn:
+        found = jobs.claim(store, conn, "triage", limit=9, lease=LEASE, worker="w", now=MORNING, behind_parked=True, after="intake")
+    assert [j.number for j in found] == ["B", "C"]
+
+
+def test_any_number_of_parked_jobs_is_put_back(store: Store) -> None:
+    enqueue(store, *(job(str(n)) for n in range(1200)))
+    with store.write() as conn:
+        claimed = jobs.claim(store, conn, "k", limit=1200, lease=LEASE, worker="w", now=MORNING, behind_parked=True)
+        for each in claimed:
+            jobs.park(conn, each, "w", code="c", reason="r")
+    with store.write() as conn:
+        assert len(jobs.replay(conn, [each.id for each in claimed[:700]], MORNING)) == 700
+        assert len(jobs.replay(conn, None, MORNING)) == 500
+
+
+def test_an_sqlite_file_is_served_by_one_process_whatever_its_home(tmp_path) -> None:
+    first, second = (Store(f"sqlite:///{tmp_path / 'x.db'}") for _ in range(2))
+    first.hold_alone()
+    with pytest.raises(Refused, match="already serving"):
+        second.hold_alone()
+    first.close()
+    second.hold_alone()
+    second.close()
+
+
+def test_two_nodes_that_crown_at_once_leave_one_champion(store_url: str) -> None:
+    stores = [Store(store_url) for _ in range(2)]
+    migrations.upgrade(stores[0])
+
+    def crown(n: int) -> None:
+        with stores[n].write() as conn:
+            trained.crown(stores[n], conn, f"v{n}", {}, b"x", MORNING)
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(10):
+            list(threads.map(crown, range(2)))
+    with stores[0].read() as conn:
+        assert conn.execute(select(trained_models.c.version).where(trained_models.c.state == "champion")).scalars().all() in (
+            ["v0"],
+            ["v1"],
+        )
+    for opened in stores:
+        opened.close()
 
 
 # Everything else

@@ -87,7 +87,7 @@ def sender() -> Iterator[WebhookSender]:
 
 
 def outgoing(url: str, body: object = None, webhook_id: str = "evt_1_main") -> Outgoing:
-    return Outgoing(webhook_id, url, SECRET, json.dumps(body or {"type": "complaint.routed"}, ensure_ascii=False).encode(), {})
+    return Outgoing(webhook_id, url, SECRET, json.dumps(body or {"type": "complaint.routed"}, ensure_ascii=False).encode())
 
 
 def test_what_we_send_is_verified_by_the_specifications_library(receiver: Receiver, sender: WebhookSender) -> None:
@@ -134,7 +134,7 @@ def test_nobody_there_is_unreachable_and_told_apart(sender: WebhookSender) -> No
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/x"
         (outcome,) = sender.send([outgoing(url)])
-        assert outcome.code is OutcomeCode.UNREACHABLE
+        assert outcome.code is OutcomeCode.AWAY
         assert not sender.reachable(url)
 
 
@@ -165,7 +165,7 @@ def test_a_private_address_is_refused_unless_it_is_allowed_by_name(receiver: Rec
         (outcome,) = made.send([outgoing(url.format(port=receiver.server_address[1]))])
     finally:
         made.close()
-    assert outcome.code in (OutcomeCode.FORBIDDEN_ADDRESS, OutcomeCode.UNREACHABLE)
+    assert outcome.code in (OutcomeCode.FORBIDDEN_ADDRESS, OutcomeCode.AWAY, OutcomeCode.UNREACHABLE)
     assert receiver.got == []
 
 
@@ -196,3 +196,34 @@ def test_retry_after_may_be_a_date() -> None:
     now = SystemClock().now().replace(microsecond=0)
     later = (now + timedelta(minutes=5)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     assert tracker._retry_after(later, now) == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("64:ff9b::808:808", True),
+        ("127.0.0.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b:1::1", False),
+        ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+    ],
+)
+def test_what_counts_as_public(address: str, public: bool) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    found = (family, socket.SOCK_STREAM, 6, "", (address, 80))
+    if public:
+        tracker._open_if_public(found).close()
+    else:
+        with pytest.raises(OSError, match="not public"):
+            tracker._open_if_public(found)

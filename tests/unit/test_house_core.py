@@ -19,7 +19,7 @@ from gateway.bootstrap import App
 from gateway.oplog import OperatorLog
 from gateway.store import complaints, events, jobs
 from models.delivery import Outcome, OutcomeCode
-from models.errors import TryLater
+from models.errors import BadSetting, TryLater, Unreadable
 from models.submission import Channel
 
 
@@ -396,3 +396,95 @@ def test_nothing_changes_when_a_state_may_not_follow(house: House) -> None:
     assert ALLOWED_MOVES[ComplaintState.RECEIVED] == {ComplaintState.ROUTED}
     with house.app.store.read() as conn:
         assert complaints.load(conn, ["TS-none"]) == {}
+
+
+def test_a_tracker_that_listens_but_breaks_off_keeps_its_schedule(house: House) -> None:
+    house.sender.fail_times, house.sender.failure = 99, Outcome(OutcomeCode.UNREACHABLE, None, 0.01)
+    house.app.accept(submission(mail("价格问题")))
+    deliver = house.app.worker._steps["deliver"]
+    for _ in range(5):
+        house.app.worker.drain()
+        assert not deliver.idle(house.clock.now())
+    assert len(house.sender.sent) == 1
+
+
+class FullDisk(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    settings = config.load({"JIESU_HOME": str(tmp_path)})
+    sender = FakeSender()
+    log = OperatorLog(stream=FullDisk())
+    app = bootstrap.build(settings, clock=FakeClock(), log=log, sender=sender, champion=FakeChampion(FakeClassifier(explode_on="炸")))
+    assert app.accept(submission(mail("合同问题"))).number
+    app.accept(submission(mail("x", "炸")))
+    app.worker.drain()
+    app.store.close()
+    assert len(sender.accepted) == 1
+    assert log.lost > 5
+
+
+def test_a_report_waits_for_a_store_that_is_away_for_a_moment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, times = house.app.worker._settle, iter(range(3))
+
+    def settle(stage, reports):
+        if next(times, None) is not None:
+            raise TryLater("x", "x", "x")
+        real(stage, reports)
+
+    monkeypatch.setattr(house.app.worker, "_settle", settle)
+    house.app.accept(submission(mail("合同问题")))
+    house.app.worker.drain()
+    assert len(house.payloads()) == 1
+    assert house.parked() == []
+
+
+def test_a_chat_that_is_caught_up_makes_one_event(house: House) -> None:
+    for n in range(20):
+        house.chat(f"第{n}句", f"c{n}")
+    house.clock.move(seconds=30)
+    house.app.worker.drain()
+    assert len(house.payloads()) == 1
+    assert house.payloads()[0]["data"]["messages"] == 20
+
+
+def test_lines_stand_in_the_order_in_which_they_were_received(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = bootstrap.PARSERS[Channel.CHAT]
+
+    def picky(offered):
+        if offered.source_key.endswith("c1"):
+            raise Unreadable("odd", "怪", "odd")
+        return real(offered)
+
+    monkeypatch.setitem(house.app.worker._steps["intake"]._parsers, Channel.CHAT, picky)
+    for n in range(3):
+        house.chat(f"第{n}句", f"c{n}")
+        house.clock.move(milliseconds=10)
+    house.clock.move(seconds=5)
+    house.app.worker.drain()
+    monkeypatch.setitem(house.app.worker._steps["intake"]._parsers, Channel.CHAT, real)
+    with house.app.store.write() as conn:
+        jobs.replay(conn, None, house.clock.now())
+    house.app.worker.drain()
+    assert house.payloads()[-1]["data"]["matter"] == "第0句\n第1句\n第2句"
+    assert house.payloads()[-1]["data"]["new_message"] == "第1句"
+
+
+@pytest.mark.parametrize("letter", ["长", '"', "\n", "a", "😀"])
+def test_no_event_is_larger_than_the_specification_wants(house: House, letter: str) -> None:
+    for n in range(3):
+        house.chat("价格问题" + letter * 3990, f"c{n}")
+        house.app.worker.drain()
+        house.clock.move(seconds=5)
+        house.app.worker.drain()
+    assert len(house.sender.accepted) == 3
+    assert all(len(sent.body) < 20_000 for sent in house.sender.accepted)
+    assert house.payloads()[-1]["data"]["matter_truncated"]
+
+
+def test_a_concurrency_that_would_outlast_the_lease_is_refused(tmp_path: Path) -> None:
+    settings = config.load({"JIESU_HOME": str(tmp_path), "JIESU_TRACKER_CONCURRENCY": "1"})
+    with pytest.raises(BadSetting, match=r"tracker\.concurrency"):
+        bootstrap.build(settings, sender=FakeSender(), champion=FakeChampion())

@@ -92,6 +92,14 @@ def upgrade() -> None:
     op.create_index("ix_jobs_kind_state_run_at", "jobs", ["kind", "state", "run_at"], unique=False)
     op.create_index(op.f("ix_jobs_number"), "jobs", ["number"], unique=False)
     op.create_index("ix_jobs_order_key_id", "jobs", ["order_key", "id"], unique=False)
+    op.create_index(
+        "ix_jobs_suspects",
+        "jobs",
+        ["kind", "id"],
+        unique=False,
+        sqlite_where=sa.text("unreported > 0"),
+        postgresql_where=sa.text("unreported > 0"),
+    )
     op.create_table(
         "plans",
         sa.Column("version", sa.String(length=64), nullable=False),
@@ -125,6 +133,14 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("version", name=op.f("pk_trained_models")),
+    )
+    op.create_index(
+        "uq_trained_models_champion",
+        "trained_models",
+        ["state"],
+        unique=True,
+        sqlite_where=sa.text("state = 'champion'"),
+        postgresql_where=sa.text("state = 'champion'"),
     )
     op.create_table(
         "assignments",

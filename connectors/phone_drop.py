@@ -1,17 +1,23 @@
 """The drop folder: the call centre moves transcripts in, each is taken in whole and moved to `done/` after commit.
 
-A file is taken once it has been left alone for a while, so that none is read half-written. What is no plain file, cannot be read or is too
-large goes to `quarantine/` beside a `.reason.txt`; the others go on.
+A file is taken once it has been left alone for a while and no writer has it open, so that none is read half-written. What is no plain
+file, cannot be read or is too large goes to `quarantine/` beside a `.reason.txt`; the others go on. What cannot be taken in now stays and
+is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import fcntl
 import hashlib
+import itertools
 import os
+import signal
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +36,12 @@ _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart", ".swp")
 _LOOK_MS = 250
 # A file that nobody has touched for so long was finished before we saw it (moved in, or dropped while we were down).
 _OLD_SECONDS = 10
+# A file that a writer holds open without touching it is waited for so long; then its writer is taken to have forgotten it.
+_HELD_OPEN_SECONDS = 600
+# How long a file that could not be taken in is left before the next try: doubled from the first to the second.
+_AGAIN_SECONDS, _AGAIN_AT_MOST_SECONDS = 1.0, 30.0
+# What the operating system says when a file is at fault. Anything else is our fault (a full disk, too many open files) and may pass.
+_FAULT_OF_THE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +54,24 @@ class DropOptions:
     max_bytes: int = 26_214_400
 
 
+# Which file it is, and how it looks: inode, size, time of its last change.
+_Signature = tuple[int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """How a file looked, and since when it has looked so (monotonic seconds)."""
 
-    signature: tuple[int, int, int]
+    signature: _Signature
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """When a file is tried again (monotonic seconds), and how long was waited for that."""
+
+    at: float
+    wait: float
 
 
 @dataclass(slots=True)
@@ -59,24 +83,42 @@ class PhoneDrop:
     tell: Tell
     options: DropOptions
     _looks: dict[Path, _Look] = field(default_factory=dict)
-    _kept_waiting: dict[Path, float] = field(default_factory=dict)
+    _again: dict[Path, _Again] = field(default_factory=dict)
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Takes in what is there and what comes, until `stop` is set."""
         self.prepare()
+        told = False
+        while not stop.is_set():
+            try:
+                await self._follow(stop)
+            except Exception as error:
+                # The library gives up at a name that is no UTF-8 (old Windows programs write GBK) and where the system has no watches left.
+                # A look finds every file all the same; then we begin anew.
+                if not told:
+                    self.tell("Fault", where="drop", error=type(error).__name__)
+                    told = True
+                await anyio.to_thread.run_sync(self.look, stop.is_set)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _LOOK_MS / 1000)
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        # Changes are told by their whole paths, whatever way the settings name the folder.
+        whole = self.options.folder.resolve()
         next_full_look = 0.0
         async for changes in awatch(
-            self.options.folder,
+            whole,
             stop_event=stop,
             step=50,
             rust_timeout=_LOOK_MS,
             yield_on_timeout=True,
-            raise_interrupt=False,
+            # A folder of others' inside ours must not keep the door shut.
+            ignore_permission_denied=True,
             # Our own moves into done/ and quarantine/ are no news.
-            watch_filter=lambda _change, path: self._is_theirs(Path(path)),
+            watch_filter=lambda _change, path: self._is_theirs(Path(path), whole),
         ):
-            if changes or self._looks or time.monotonic() >= next_full_look:
-                await anyio.to_thread.run_sync(self.look)
+            if changes or self._looks or self._again or time.monotonic() >= next_full_look:
+                await anyio.to_thread.run_sync(self.look, stop.is_set)
                 next_full_look = time.monotonic() + self.options.rescan_seconds
 
     def prepare(self) -> None:
@@ -84,73 +126,111 @@ class PhoneDrop:
         for folder in (self.options.folder, self.options.folder / _DONE, self.options.folder / _QUARANTINE):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def look(self) -> int:
-        """One look at the folder: takes in every file that has been left alone long enough. Returns how many."""
+    def look(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """One look at the folder: takes in every file that has been left alone long enough. Returns how many.
+
+        The first that cannot be taken in ends the look, because the next would most likely fare the same; at the next look it waits,
+        and the others have their turn.
+        """
         taken = 0
         seen: set[Path] = set()
         for path in self._files():
+            if stopped():
+                return taken
             seen.add(path)
+            if path in self._again and time.monotonic() < self._again[path].at:
+                continue
             try:
                 taken += self._take_if_ready(path)
-            except JiesuError:
-                # It stays where it is, and is tried again at the next look.
+            except FileNotFoundError:
+                # Its owner took it back meanwhile, or renamed it.
                 continue
-            except OSError as error:
-                self._set_aside(path, "unreadable", f"无法读取：{error.strerror}", f"cannot be read: {error.strerror}")
+            except JiesuError:
+                self._try_again_later(path)
+                return taken
+            except Exception as error:
+                # Neither a full disk nor a bug of ours may close the door; the file stays.
+                self._try_again_later(path, error)
+                return taken
         self._looks = {path: look for path, look in self._looks.items() if path in seen}
+        self._again = {path: again for path, again in self._again.items() if path in seen}
         return taken
 
-    def _is_theirs(self, path: Path) -> bool:
+    def _try_again_later(self, path: Path, error: Exception | None = None) -> None:
+        before = self._again.get(path)
+        wait = min(before.wait * 2, _AGAIN_AT_MOST_SECONDS) if before else _AGAIN_SECONDS
+        self._again[path] = _Again(time.monotonic() + wait, wait)
+        if error is not None:
+            self.tell("Fault", where="drop", error=type(error).__name__)
+
+    def _is_theirs(self, path: Path, folder: Path) -> bool:
         try:
-            parts = path.relative_to(self.options.folder).parts
+            parts = path.relative_to(folder).parts
         except ValueError:
             return False
         return bool(parts) and parts[0] not in (_DONE, _QUARANTINE)
 
     def _files(self) -> Iterator[Path]:
-        for folder, subfolders, names in os.walk(self.options.folder):
-            here = Path(folder)
-            if here == self.options.folder:
-                subfolders[:] = sorted(name for name in subfolders if name not in (_DONE, _QUARANTINE))
-            # A link to a folder is no folder of the call centre's; it is set aside like a link to a file.
-            names += [name for name in subfolders if (here / name).is_symlink()]
-            for name in sorted(names):
-                if not name.startswith(".") and not name.lower().endswith(_UNFINISHED):
-                    yield here / name
+        """What is in the folder and its subfolders and may be finished. A link is told like a file, also where it leads to a folder."""
+        folders = [self.options.folder]
+        while folders:
+            here = folders.pop()
+            try:
+                with os.scandir(here) as found:
+                    entries = sorted(found, key=lambda entry: entry.name)
+            except OSError:
+                # Taken away meanwhile, or not for us to see.
+                continue
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.lower().endswith(_UNFINISHED):
+                    continue
+                path = here / entry.name
+                if not entry.is_dir(follow_symlinks=False):
+                    yield path
+                elif here != self.options.folder or entry.name not in (_DONE, _QUARANTINE):
+                    folders.append(path)
 
     def _take_if_ready(self, path: Path) -> int:
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
             self._set_aside(path, "no_plain_file", "不是普通文件", "is not a plain file")
             return 0
-        signature = (found.st_ino, found.st_size, found.st_mtime_ns)
+        signature = _signature(found)
         before = self._looks.get(path)
         if before is None or before.signature != signature:
             before = self._looks[path] = _Look(signature, time.monotonic())
-        left_alone = time.monotonic() - before.since >= self.options.settle_seconds
-        if not left_alone and time.time() - found.st_mtime < max(_OLD_SECONDS, self.options.settle_seconds):
+        alone_for = time.monotonic() - before.since
+        if alone_for < self.options.settle_seconds and time.time() - found.st_mtime < max(_OLD_SECONDS, self.options.settle_seconds):
             return 0
         if found.st_size > self.options.max_bytes:
             limit = self.options.max_bytes
             self._set_aside(path, "too_large", f"文件超过上限 {limit} 字节（drop.max_bytes）", f"is larger than drop.max_bytes ({limit})")
             return 0
-        raw = self._read(path)
-        if raw is None:
-            # It changed while it was read; it is not finished yet.
-            self._looks.pop(path, None)
+        try:
+            raw = self._read(path, signature, even_if_open=alone_for > _HELD_OPEN_SECONDS)
+        except OSError as error:
+            if error.errno not in _FAULT_OF_THE_FILE:
+                raise
+            self._set_aside(path, "unreadable", f"无法读取：{error.strerror}", f"cannot be read: {error.strerror}")
             return 0
-        self._move_to_done(path, self.accept(self._submission(path, raw)))
+        if raw is None:
+            return 0
+        receipt = self.accept(self._submission(path, raw))
+        if _signature(path.lstat()) == signature:
+            self._move_to_done(path, receipt)
+        # Else another file has taken its name meanwhile, and is looked at next.
         self._looks.pop(path, None)
+        self._again.pop(path, None)
         return 1
 
-    def _read(self, path: Path) -> bytes | None:
-        """All bytes; None when the file changed meanwhile. Never follows a link, never waits on a pipe."""
+    def _read(self, path: Path, signature: _Signature, *, even_if_open: bool) -> bytes | None:
+        """All bytes; None when the file is not finished. Never follows a link, never waits on a pipe."""
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
-            before = os.fstat(handle)
+            if not even_if_open and _has_writer(handle):
+                return None
             raw = file.read(self.options.max_bytes + 1)
-            after = os.fstat(handle)
-        unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(raw) == after.st_size
+            unchanged = _signature(os.fstat(handle)) == signature and len(raw) == signature[1]
         return raw if unchanged else None
 
     def _submission(self, path: Path, raw: bytes) -> Submission:
@@ -169,19 +249,48 @@ class PhoneDrop:
         """Only now, after commit. The number stands before the name, so that a person finds the one by the other."""
         folder = self.options.folder / _DONE / f"{self.now():%Y%m%d}"
         folder.mkdir(parents=True, exist_ok=True)
-        path.replace(folder / f"{receipt.number}-{receipt.submission_id}-{path.name}"[:240])
+        path.replace(folder / _cut(f"{receipt.number}-{receipt.submission_id}-{path.name}"))
 
     def _set_aside(self, path: Path, code: str, zh: str, en: str) -> None:
         folder = self.options.folder / _QUARANTINE
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{self.now():%Y%m%d%H%M%S%f}-{path.name}"[:240]
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            names = (folder / _cut(f"{self.now():%Y%m%d%H%M%S%f}-{n}-{path.name}") for n in itertools.count())
+            target = next(name for name in names if not os.path.lexists(name))
             path.rename(target)
-            target.with_name(target.name[:200] + ".reason.txt").write_text(f"{code}\n{zh}\n{en}\n", "utf-8")
-        except OSError:
-            # It cannot even be moved; say so once in a while and leave it where it is.
-            if time.monotonic() - self._kept_waiting.get(path, -3600.0) < 3600:
-                return
-            self._kept_waiting[path] = time.monotonic()
+            target.with_name(target.name + ".reason.txt").write_text(f"{code}\n{zh}\n{en}\n", "utf-8")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            # It stays where it is.
+            self._try_again_later(path, error)
+            return
         self._looks.pop(path, None)
+        self._again.pop(path, None)
         self.tell("Quarantined", code=code, where="drop")
+
+
+def _signature(found: os.stat_result) -> _Signature:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _cut(name: str) -> str:
+    """At most 240 bytes, because file systems count bytes and allow 255; never half a character."""
+    return os.fsencode(name)[:240].decode("utf-8", "ignore")
+
+
+def _has_writer(handle: int) -> bool:
+    """Whether anybody has the file open for writing. Where that cannot be known (other systems, network folders), no.
+
+    The kernel grants a lease for reading only on a file that nobody writes (fcntl(2), "Leases"). It is given back at once; a writer that
+    comes in between is told by a signal that is ignored, and not by SIGIO, which would end us.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False

@@ -32,6 +32,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 # A client that does not take what is sent to it within so many seconds is cut off (threats: row 17).
 _SLOW_READER_SECONDS = 10
 _HELLO_SECONDS = 15
+# More frames than these, whatever they hold, and the other side is no customer (threats: row 17).
+_FRAMES_PER_MINUTE, _FRAMES_PER_LINE = 20, 4
+# How much of a conversation is told when it is resumed. What the page misses it sends again, and is told that we have it.
+_MOST_LINES_TOLD = 500
 # How often an open chat looks where its complaint stands: soon after a line, and later now and then.
 _STANDING_SECONDS, _STANDING_LATER_SECONDS, _STANDING_SOON = 1.0, 15.0, 120.0
 
@@ -40,6 +44,7 @@ _ERRORS = {
     "not_json": ("消息格式不对", "the message is not JSON"),
     "unknown_event": ("不认识的消息类型", "unknown type of message; hello and message are known"),
     "no_hello": ("请先发送 hello", "send hello first"),
+    "second_hello": ("每个连接只发送一次 hello", "send hello once a connection"),
     "bad_id": ("消息缺少有效编号", "the message has no valid id (1 to 64 letters, digits, - or _)"),
     "empty": ("消息是空的", "the message is empty"),
     "too_long": ("这一条太长了，请分几条发送", "this line is too long; please send it in parts"),
@@ -73,9 +78,12 @@ class ChatDoor:
         """Whether a page of this origin may open a chat: our own, or one that the settings name. No origin: no browser, allowed."""
         if origin is None:
             return True
-        if origin in self._options.allowed_origins:
+        if origin.lower() in {allowed.lower().rstrip("/") for allowed in self._options.allowed_origins}:
             return True
-        return bool(host) and urlsplit(origin).netloc.lower() == str(host).lower()
+        try:
+            return bool(host) and urlsplit(origin).netloc.lower() == str(host).lower()
+        except ValueError:
+            return False
 
     async def serve(self, websocket: WebSocket) -> None:
         """One connection, from handshake to end."""
@@ -112,14 +120,22 @@ class _Conversation:
     websocket: WebSocket
     key: str = ""
     times: deque[float] = field(default_factory=deque)
+    frames: deque[float] = field(default_factory=deque)
     last_standing: Standing | None = None
     watching: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
+        begun = time.monotonic()
         try:
             while True:
-                wait = self.door._options.idle_seconds if self.key else _HELLO_SECONDS
+                # Whatever comes instead of hello does not prolong the wait for it.
+                wait = self.door._options.idle_seconds if self.key else begun + _HELLO_SECONDS - time.monotonic()
                 text = await asyncio.wait_for(self._receive(), wait)
+                if _within_a_minute(self.frames) >= _FRAMES_PER_MINUTE + _FRAMES_PER_LINE * self.door._options.max_lines_per_minute:
+                    await self._send(_error("too_fast"))
+                    await self.end(1008)
+                    return
+                self.frames.append(time.monotonic())
                 await self._answer(text)
         except TimeoutError:
             await self.end(1001 if self.key else 1008)
@@ -161,6 +177,8 @@ class _Conversation:
             await self._send(_error("not_json"))
             return
         match event.get("type"):
+            case "hello" if self.key:
+                await self._send(_error("second_hello"))
             case "hello":
                 await self._hello(event)
             case "message" if self.key:
@@ -179,7 +197,7 @@ class _Conversation:
             lines: Sequence[Line] = await anyio.to_thread.run_sync(self.door._records.lines, self.key)
         except JiesuError:
             lines = ()
-        told = [{"id": line.client_id, "text": line.text, "at": _iso(line.at)} for line in lines]
+        told = [{"id": line.client_id, "text": line.text, "at": _iso(line.at)} for line in lines[-_MOST_LINES_TOLD:]]
         await self._send({"type": "welcome", "token": token, "lines": told})
         self.last_standing = None
         if lines:
@@ -207,7 +225,8 @@ class _Conversation:
         )
         try:
             receipt = await anyio.to_thread.run_sync(self.door._accept, submission)
-        except JiesuError:
+        except Exception:
+            # Also a bug of ours, of which acceptance itself has told: the line was not taken in, and the page sends it again.
             await self._send(_error("try_later", client_id))
             return
         await self._send({"type": "ack", "id": client_id, "number": receipt.number, "at": _iso(now)})
@@ -219,12 +238,9 @@ class _Conversation:
             return "empty"
         if len(text) > self.door._options.max_line_chars:
             return "too_long"
-        moment = time.monotonic()
-        while self.times and moment - self.times[0] > 60:
-            self.times.popleft()
-        if len(self.times) >= self.door._options.max_lines_per_minute:
+        if _within_a_minute(self.times) >= self.door._options.max_lines_per_minute:
             return "too_fast"
-        self.times.append(moment)
+        self.times.append(time.monotonic())
         return None
 
     def _watch(self) -> None:
@@ -248,6 +264,14 @@ class _Conversation:
                     return
             soon = bool(self.times) and time.monotonic() - self.times[-1] < _STANDING_SOON
             await asyncio.sleep(_STANDING_SECONDS if soon else _STANDING_LATER_SECONDS)
+
+
+def _within_a_minute(times: deque[float]) -> int:
+    """How many of the times are not older than a minute; the others are dropped."""
+    now = time.monotonic()
+    while times and now - times[0] > 60:
+        times.popleft()
+    return len(times)
 
 
 def _told(standing: Standing) -> dict[str, Any]:

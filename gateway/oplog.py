@@ -36,7 +36,7 @@ VERBS: Mapping[str, str] = {
 }
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_WARN = frozenset({"NotAccepted", "Retry", "Parked", "EndpointDisabled", "Quarantined", "LeaseLost"})
+_WARN = frozenset({"NotAccepted", "Retry", "Parked", "EndpointDisabled", "Quarantined", "LeaseLost", "Fault"})
 
 
 def _in_order(_logger: object, _method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,17 @@ import logging
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from connectors.phone_drop import DropOptions, PhoneDrop
 from connectors.smtp import SmtpDoor, SmtpOptions
@@ -28,6 +32,12 @@ from models.errors import BadSetting
 logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
 logging.getLogger("uvicorn.error").propagate = False
 
+# How often each connection is looked at; a client that does not take what is sent to it from one look to the next is cut off.
+_LOOK_SECONDS = 10.0
+# How long a request may take to arrive whole, and how large its line and headers may be. The library knows no limit of either.
+_REQUEST_SECONDS, _MOST_HEAD_BYTES = 30.0, 65_536
+# More than this waiting for a client that does not read (its own pings make us answer) is not waited for.
+_MOST_UNREAD_BYTES = 1_048_576
 # Enough threads that all mail connections can wait for a commit at once.
 _THREADS = 64
 
@@ -64,12 +74,17 @@ class Server:
         # The classifier is loaded before the doors open, so that the first complaint does not wait for it.
         await anyio.to_thread.run_sync(app.champion.classifier)
         app.worker.start()
+        watching: asyncio.Task[None] | None = None
         try:
             smtp_address = await _opened("smtp", settings.smtp.port, smtp.open()) if smtp else None
             web_address = await _opened("web", settings.web.port, http.open())
-            watching = loop.create_task(drop.watch(self._stop)) if drop else None
-            for sign in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(sign, self._stop.set)
+            if drop is not None:
+                _prepared(drop)
+                watching = loop.create_task(drop.watch(self._stop))
+            # Signals reach the main thread only; whoever runs us in another calls `stop`.
+            if threading.current_thread() is threading.main_thread():
+                for sign in (signal.SIGINT, signal.SIGTERM):
+                    loop.add_signal_handler(sign, self._stop.set)
             addresses = Addresses(smtp_address, web_address, settings.drop_folder if drop else None)
             app.log.write(
                 "Started",
@@ -83,6 +98,9 @@ class Server:
                 ready(addresses)
             await self._until_stopped(http, watching)
             app.log.write("Stopping")
+        finally:
+            # Also when one door broke or could not be opened: the others close in good order.
+            self._stop.set()
             if smtp is not None:
                 await smtp.close()
             if chat is not None:
@@ -90,7 +108,6 @@ class Server:
             await http.close()
             if watching is not None:
                 await asyncio.wait([watching], timeout=10)
-        finally:
             await anyio.to_thread.run_sync(app.worker.stop)
         app.log.write("Stopped")
 
@@ -98,11 +115,94 @@ class Server:
         waits: set[asyncio.Task[object]] = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(http.served())}
         if watching is not None:
             waits.add(watching)
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         self._stop.set()
+        for task in others - {watching}:
+            task.cancel()
         for task in done:
             # A door that broke ends the gateway with its error rather than leave it half open.
             task.result()
+
+
+class _Patience(asyncio.Protocol):
+    """Goes before the library's protocols and ends the connections of clients that do not read, for whom the library waits forever."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _unread = 0
+    _next_look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._next_look = self.loop.call_later(_LOOK_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look_no_more()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
+            self.transport.abort()
+
+    def _look(self) -> None:
+        before, self._unread = self._unread, self.transport.get_write_buffer_size()
+        if self._unread >= before > 0:
+            self.transport.abort()
+        else:
+            self._next_look = self.loop.call_later(_LOOK_SECONDS, self._look)
+
+    def _look_no_more(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+
+
+class _WebSocketProtocol(_Patience, WebSocketsSansIOProtocol):
+    """The library's, with patience that ends."""
+
+
+class _HttpProtocol(_Patience, HttpToolsProtocol):
+    """The library's, for requests that arrive in time and with a head of decent size (threats: row 16)."""
+
+    # Since when a whole request is awaited (the loop's time); None while none is.
+    _awaited_since: float | None = None
+    # How much of its line and headers has come; None once they are whole.
+    _head_bytes: int | None = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._awaited_since = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        if self._awaited_since is None:
+            self._awaited_since = self.loop.time()
+        super().data_received(data)
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("Request head too large.")
+
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._awaited_since = None
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        # From here on the other protocol has the connection.
+        self._look_no_more()
+        super().handle_websocket_upgrade()
+
+    def _look(self) -> None:
+        if self._awaited_since is not None and self.loop.time() - self._awaited_since > _REQUEST_SECONDS:
+            self.transport.close()
+        super()._look()
 
 
 class _Http(uvicorn.Server):
@@ -144,6 +244,19 @@ async def _opened(section: str, port: int, opening: Awaitable[tuple[str, int]]) 
             f"{section}.port",
             f"无法监听端口 {port}（{error.strerror or error}）；请改用别的端口，或停止占用它的程序",
             f"port {port} cannot be listened on ({error.strerror or error}); use another, or stop the program that has it",
+        ) from None
+
+
+def _prepared(drop: PhoneDrop) -> None:
+    """The folder is there before anybody is told that files may be moved in."""
+    try:
+        drop.prepare()
+    except OSError as error:
+        folder = drop.options.folder
+        raise BadSetting(
+            "drop.folder",
+            f"无法建立投放目录 {folder}（{error.strerror}）；请换一个可写的目录",
+            f"the drop folder {folder} cannot be made ({error.strerror}); choose one that can be written",
         ) from None
 
 
@@ -198,7 +311,8 @@ def uvicorn_config(app: App, chat: ChatDoor | None) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         lifespan="off",
-        ws="websockets-sansio",
+        http=_HttpProtocol,
+        ws=_WebSocketProtocol,
         ws_max_size=65_536,
         ws_per_message_deflate=False,
         timeout_keep_alive=15,

@@ -7,12 +7,11 @@ import ipaddress
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jinja2 import Environment, FileSystemLoader
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,6 +36,10 @@ _HEADERS = {
 }
 
 
+# What a proxy adds to a request that it passes on.
+_PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
 class Guard:
     """Before every request: a Host that is ours, a body that is not too large. After it: the headers above."""
 
@@ -49,7 +52,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if not self._host_is_ours(headers.get(b"host", b"")):
+        # Two Hosts would let us and a proxy before us believe different ones (RFC 9112 3.2).
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or not self._host_is_ours(hosts[0]):
             await self._refuse(scope, receive, send, 400, "Host 不在 web.allowed_hosts 中 / this Host is not in web.allowed_hosts")
             return
         if scope["type"] == "websocket":
@@ -59,6 +64,9 @@ class Guard:
         if not length.isdigit() or int(length) > self._max:
             await self._refuse(scope, receive, send, 413, "请求体太大 / the body is too large")
             return
+        if scope["method"] == "HEAD":
+            # Asked as GET; the server leaves the body out (RFC 9110 9.3.2).
+            scope = {**scope, "method": "GET"}
         await self._app(scope, self._counted(receive), _with_headers(send))
 
     def _host_is_ours(self, host: bytes) -> bool:
@@ -97,28 +105,30 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambda: True) -> FastAPI:
+def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambda: True) -> Guard:
     """The web application of a gateway. `alive` tells whether the worker's threads run."""
     web = FastAPI(title="jiesu", docs_url=None, redoc_url=None, openapi_url=None)
     pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
     web.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
-    bearer = HTTPBearer(auto_error=False)
 
-    def asked_by_token(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        if given is None or not hmac.compare_digest(given.credentials.encode(), app.api_token.encode()):
+    def has_token(request: Request) -> bool:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), app.api_token.encode())
+
+    async def asked_by_token(request: Request) -> None:
+        if not has_token(request):
             raise HTTPException(
                 401,
                 "需要令牌：Authorization: Bearer …（见 secrets/api.token）/ a token is needed: Authorization: Bearer … (secrets/api.token)",
                 {"WWW-Authenticate": "Bearer"},
             )
 
-    def asked_from_here(request: Request) -> None:
+    async def asked_from_here(request: Request) -> None:
         """Operators' figures go to this machine only, and never through a proxy, unless the API token is shown."""
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if given and hmac.compare_digest(given.encode(), app.api_token.encode()):
+        if has_token(request):
             return
         here = request.client is not None and _is_loopback(request.client.host)
-        if not here or "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+        if not here or any(name in request.headers for name in _PROXIED):
             raise HTTPException(403, "只在本机开放，或请出示令牌 / open to this machine only, or show the token")
 
     @web.exception_handler(TryLater)
@@ -140,7 +150,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
             raise HTTPException(404, "在线对话未开放（chat.enabled）/ the chat is not open (chat.enabled)")
         if lang not in ("zh", "en"):
             lang = "en" if request.headers.get("accept-language", "zh").lower().startswith("en") else "zh"
-        return HTMLResponse(pages.get_template("chat.html").render(lang=lang))
+        return HTMLResponse(pages.get_template("chat.html").render(lang=lang, max_line_chars=app.settings.chat.max_line_chars))
 
     @web.websocket("/ws/chat")
     async def chat_socket(websocket: WebSocket) -> None:
@@ -170,14 +180,15 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
 
     @web.get("/api/v1/complaints/{number}", dependencies=[Depends(asked_by_token)])
     async def complaint(number: str) -> dict[str, Any]:
-        whole = await anyio.to_thread.run_sync(app.records.whole, number)
+        # A number is of plain letters; PostgreSQL cannot even be asked for one with NUL in it.
+        whole = await anyio.to_thread.run_sync(app.records.whole, number) if number.isascii() and number.isprintable() else None
         if whole is None:
             raise HTTPException(404, f"没有编号为 {number[:40]} 的投诉 / there is no complaint {number[:40]}")
         return whole
 
     hosts = frozenset({*(host.lower() for host in app.settings.web.allowed_hosts), app.settings.web.host.lower()})
-    web.add_middleware(Guard, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes)
-    return web
+    # Around everything, the answers to our own faults included, which the framework gives outside all of its middleware.
+    return Guard(web, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes)
 
 
 def _holds(check: Callable[[], bool]) -> bool:

@@ -175,19 +175,18 @@ def test_an_idle_connection_is_told_why_it_ends(tmp_path: Path, said: bytes) -> 
 
 
 def test_a_client_that_never_reads_does_not_keep_its_place(tmp_path: Path) -> None:
-    with RunningGateway(tmp_path, smtp_idle_seconds=0.5, smtp_max_connections_per_address=1) as gateway:
-        with Raw(gateway.smtp) as deaf:
-            deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            deaf.socket.settimeout(0.5)
-            with pytest.raises(OSError):
-                while True:
-                    deaf.socket.sendall(b"HELP\r\n" * 10_000)
+    with RunningGateway(tmp_path, smtp_idle_seconds=0.5, smtp_max_connections_per_address=1) as gateway, Raw(gateway.smtp) as deaf:
+        deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.socket.settimeout(0.5)
+        with pytest.raises(OSError):
+            while True:
+                deaf.socket.sendall(b"HELP\r\n" * 10_000)
 
-            def taken() -> bool:
-                with Raw(gateway.smtp) as other:
-                    return other.line().startswith("220")
+        def taken() -> bool:
+            with Raw(gateway.smtp) as other:
+                return other.line().startswith("220")
 
-            assert eventually(taken)
+        assert eventually(taken)
 
 
 def test_the_eleventh_of_one_address_and_the_fifty_first_of_all_are_put_off(tmp_path: Path) -> None:

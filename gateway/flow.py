@@ -67,6 +67,7 @@ class Stage:
     behind_parked: whether a parked job lets those behind it, with the same order key, pass.
     after:         a kind whose due jobs of the same complaint come first.
     lane:          stages of one lane share its threads.
+    wakes:         the lane that may have work when a batch is settled, where it is another.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class Stage:
     behind_parked: bool
     lane: str
     after: str | None = None
+    wakes: str | None = None
 
 
 FLOW: tuple[Stage, ...] = (
@@ -83,7 +85,7 @@ FLOW: tuple[Stage, ...] = (
     Stage("intake", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting"),
     # Messages become a verdict and an assignment, by the batch, because the classifier is far cheaper so; and once all that the customer
     # wrote has been read, so that a chat that is caught up makes one event and not one a line.
-    Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake"),
+    Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake", wakes="delivery"),
     # An event goes to an endpoint. In a lane of its own, so that a slow endpoint does not hold up the sorting; and what is parked
     # holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
     Stage("deliver", 8, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),

@@ -81,7 +81,8 @@ class Worker:
     def stop(self, timeout: float = 60) -> None:
         """Finishes what is in hand and stops. What is not in hand stays in the store."""
         self._stopping.set()
-        self.wake()
+        for news in self._news.values():
+            news.set()
         for thread in self._threads:
             thread.join(timeout)
         self._threads.clear()
@@ -91,9 +92,8 @@ class Worker:
         return len(self._threads) == sum(LANES[lane] for lane in self._lanes) and all(thread.is_alive() for thread in self._threads)
 
     def wake(self) -> None:
-        """Says that there may be something to do."""
-        for news in self._news.values():
-            news.set()
+        """Says that something was taken in."""
+        self._news[self._lanes[0]].set()
 
     def drain(self) -> int:
         """Works until nothing is due now, in the caller's thread. Returns how many jobs were settled."""
@@ -147,10 +147,8 @@ class Worker:
         with self._metrics.step_seconds.labels(stage.kind).time():
             reports = self._reports(stage, mine, now)
         self._settle_surely(stage, reports)
-        # A step that has finished something may have made work for another lane.
-        for lane, news in self._news.items():
-            if lane != stage.lane:
-                news.set()
+        if stage.wakes is not None:
+            self._news[stage.wakes].set()
         return len(mine)
 
     def _reports(self, stage: Stage, mine: Sequence[Job], now: datetime) -> list[Report]:
@@ -197,8 +195,7 @@ class Worker:
         """Writes all in one transaction; when that fails, each in its own."""
         try:
             with self._store.write() as conn:
-                for report in reports:
-                    self._write(stage, conn, report)
+                self._write(conn, reports)
         except TryLater:
             raise
         except Exception:
@@ -212,7 +209,7 @@ class Worker:
     def _settle_alone(self, stage: Stage, report: Report) -> None:
         try:
             with self._store.write() as conn:
-                self._write(stage, conn, report)
+                self._write(conn, [report])
         except _LostError:
             self._log.write("LeaseLost", report.job.number, kind=stage.kind, job=report.job.id)
             return
@@ -222,25 +219,26 @@ class Worker:
             report = self._failed(stage, report.job, error)
             try:
                 with self._store.write() as conn:
-                    self._write(stage, conn, report)
+                    self._write(conn, [report])
             except _LostError:
                 self._log.write("LeaseLost", report.job.number, kind=stage.kind, job=report.job.id)
                 return
         self._tell(stage, report)
 
-    def _write(self, stage: Stage, conn: Connection, report: Report) -> None:
-        job, decision = report.job, report.decision
-        if report.write is not None:
-            report.write(conn)
-        code, _, reason = decision.reason.partition(": ")
-        match decision.next:
-            case Next.DONE:
-                kept = jobs.finish(conn, job, self._name)
-            case Next.RETRY:
+    def _write(self, conn: Connection, reports: Sequence[Report]) -> None:
+        """What the reports bring, and what becomes of their jobs. Raises when a lease was lost: then nothing of it may stand."""
+        kept = True
+        for report in reports:
+            job, decision = report.job, report.decision
+            if report.write is not None:
+                report.write(conn)
+            code, _, reason = decision.reason.partition(": ")
+            if decision.next is Next.RETRY:
                 at = self._clock.now() + decision.wait
-                kept = jobs.retry(conn, job, self._name, at=at, code=code, reason=reason or code)
-            case Next.PARK:
-                kept = jobs.park(conn, job, self._name, code=code, reason=reason or code)
+                kept &= jobs.retry(conn, job, self._name, at=at, code=code, reason=reason or code)
+            elif decision.next is Next.PARK:
+                kept &= jobs.park(conn, job, self._name, code=code, reason=reason or code)
+        kept &= jobs.finish(conn, [report.job for report in reports if report.decision.next is Next.DONE], self._name)
         if not kept:
             raise _LostError
 

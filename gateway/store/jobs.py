@@ -9,12 +9,31 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from gateway.store.engine import Store
-from models.tables import jobs
+from models.tables import UtcTime, jobs
 
 READY, RUNNING, PARKED = "ready", "running", "parked"
 
@@ -113,6 +132,17 @@ def claim(
     kind whose due jobs of the same complaint come first. A job whose last worker died without a report is handed out alone, so that it
     takes nobody with it again.
     """
+    for query in _claimable(kind, behind_parked, after, not store.is_sqlite):
+        ids = conn.execute(query, {"now": now, "most": limit}).scalars().all()
+        if ids:
+            return _lease(conn, ids, now + lease, worker)
+    return []
+
+
+@cache
+def _claimable(kind: str, behind_parked: bool, after: str | None, skip_locked: bool) -> tuple[Select[int], ...]:
+    """The two questions of a claim, built once: those whose worker vanished, one at a time; then the others."""
+    now: BindParameter[datetime] = bindparam("now", type_=UtcTime())
     earlier, other = jobs.alias("earlier"), jobs.alias("other")
     holding = (READY, RUNNING) if behind_parked else (READY, RUNNING, PARKED)
     first = ~exists().where(
@@ -126,15 +156,12 @@ def claim(
     # The literal lets both databases see that the partial index serves.
     suspects = and_(jobs.c.unreported > literal_column("0"), or_(due, dropped))
     wanted = select(jobs.c.id).where(jobs.c.kind == kind, first)
-    # Those whose worker vanished come first and one at a time. Order within a key is held by `first`, so the others may go by the index.
-    for query in (
+    queries = (
         wanted.where(suspects).order_by(jobs.c.id).limit(1),
-        wanted.where(due, jobs.c.unreported == 0).order_by(jobs.c.run_at, jobs.c.id).limit(limit),
-    ):
-        ids = conn.execute(query if store.is_sqlite else query.with_for_update(skip_locked=True, of=jobs)).scalars().all()
-        if ids:
-            return _lease(conn, ids, now + lease, worker)
-    return []
+        # Order within a key is held by `first`, so the others may go by the index.
+        wanted.where(due, jobs.c.unreported == 0).order_by(jobs.c.run_at, jobs.c.id).limit(bindparam("most", type_=Integer())),
+    )
+    return tuple(query.with_for_update(skip_locked=True, of=jobs) for query in queries) if skip_locked else queries
 
 
 def _lease(conn: Connection, ids: Sequence[int], until: datetime, worker: str) -> list[Job]:
@@ -163,9 +190,14 @@ def _still_mine(job: Job, worker: str) -> ColumnElement[bool]:
     )
 
 
-def finish(conn: Connection, job: Job, worker: str) -> bool:
-    """Strikes the job off. False when the lease was lost; then the caller must roll back what it wrote."""
-    return conn.execute(delete(jobs).where(_still_mine(job, worker))).rowcount == 1
+def finish(conn: Connection, done: Sequence[Job], worker: str) -> bool:
+    """Strikes jobs off. False when the lease of any was lost; then the caller must roll back what it wrote."""
+    if not done:
+        return True
+    # The fence is that of `_still_mine`, for all at once.
+    mine = tuple_(jobs.c.id, jobs.c.attempts).in_([(job.id, job.attempts) for job in done])
+    gone = delete(jobs).where(mine, jobs.c.state == RUNNING, jobs.c.leased_by == worker)
+    return conn.execute(gone).rowcount == len(done)
 
 
 def retry(conn: Connection, job: Job, worker: str, *, at: datetime, code: str, reason: str) -> bool:

@@ -193,10 +193,10 @@ def test_a_late_worker_cannot_finish_what_another_has_taken_over(store: Store) -
     mine = claim(store, worker="slow")[0]
     theirs = claim(store, worker="quick", at=MORNING + LEASE)[0]
     with store.write() as conn:
-        assert not jobs.finish(conn, mine, "slow")
+        assert not jobs.finish(conn, [mine], "slow")
         assert not jobs.retry(conn, mine, "slow", at=MORNING, code="c", reason="r")
         assert not jobs.park(conn, mine, "slow", code="c", reason="r")
-        assert jobs.finish(conn, theirs, "quick")
+        assert jobs.finish(conn, [theirs], "quick")
 
 
 def test_jobs_of_one_order_key_run_one_after_another(store: Store) -> None:
@@ -212,7 +212,7 @@ def test_jobs_of_one_order_key_run_one_after_another(store: Store) -> None:
     assert [j.number for j in retried] == ["1"]
     assert (retried[0].attempts, retried[0].unreported) == (2, 1)
     with store.write() as conn:
-        assert jobs.finish(conn, retried[0], "w")
+        assert jobs.finish(conn, [retried[0]], "w")
     assert [j.number for j in claim(store)] == ["2"]
 
 
@@ -272,7 +272,7 @@ def test_a_waiting_job_is_postponed_but_not_for_ever(store: Store) -> None:
     again(11)
     assert claim(store, at=MORNING + timedelta(seconds=20)) == []
     with store.write() as conn:
-        jobs.finish(conn, mine[0], "w")
+        jobs.finish(conn, [mine[0]], "w")
     assert len(claim(store, at=MORNING + timedelta(seconds=20))) == 1
 
 

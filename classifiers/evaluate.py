@@ -175,9 +175,7 @@ def _class_figures(confusion: NDArray[np.int_], place: int) -> ClassFigures:
     return ClassFigures(precision, recall, f1, texts)
 
 
-def _lenient(
-    answers: Labels, labels: Labels, secondary: Sequence[tuple[frozenset[int], frozenset[int]]]
-) -> NDArray[np.bool_]:
+def _lenient(answers: Labels, labels: Labels, secondary: Sequence[tuple[frozenset[int], frozenset[int]]]) -> NDArray[np.bool_]:
     pairs = zip(answers.tolist(), labels.tolist(), secondary, strict=True)
     return np.array([answer == label or answer in truth for answer, label, (truth, _) in pairs], dtype=bool)
 

@@ -59,9 +59,7 @@ def explain(reading: Reading, features: Features, names: Sequence[str], parts: S
             if place is not None:
                 spans[term].add(place)
     ranked = sorted(weights.items(), key=lambda item: (-abs(item[1]), item[0]))
-    return tuple(
-        Reason(term, round(weight, 4), tuple(sorted(spans[term]))) for term, weight in ranked[:SHOWN] if abs(weight) >= _LEAST
-    )
+    return tuple(Reason(term, round(weight, 4), tuple(sorted(spans[term]))) for term, weight in ranked[:SHOWN] if abs(weight) >= _LEAST)
 
 
 def _sharers(reading: Reading, features: Features) -> defaultdict[int, list[tuple[str, tuple[int, int] | None]]]:

@@ -75,4 +75,3 @@ class LinearClassifier:
                 )
             )
         return verdicts
-

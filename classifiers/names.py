@@ -35,8 +35,32 @@ _COMMON = 30
 # Latin words that stand where a name could.
 _LATIN_WORDS = frozenset(
     (
-        "plz", "please", "thanks", "thx", "hi", "hello", "ok", "re", "fw", "fyi", "ps", "app", "loft", "vip",
-        "wifi", "no", "yes", "sir", "dear", "regards", "tel", "email", "asap", "pos", "logo", "sample",
+        "plz",
+        "please",
+        "thanks",
+        "thx",
+        "hi",
+        "hello",
+        "ok",
+        "re",
+        "fw",
+        "fyi",
+        "ps",
+        "app",
+        "loft",
+        "vip",
+        "wifi",
+        "no",
+        "yes",
+        "sir",
+        "dear",
+        "regards",
+        "tel",
+        "email",
+        "asap",
+        "pos",
+        "logo",
+        "sample",
     )
 )
 

@@ -89,9 +89,7 @@ def _turns(results: dict[str, Any]) -> list[Piece]:
     channels = rows(mapping(results.get("channel_labels")).get("channels"))
     if channels:
         return [
-            piece
-            for channel in channels
-            for piece in _grouped(rows(channel.get("items")), {}, channel=name(channel.get("channel_label")))
+            piece for channel in channels for piece in _grouped(rows(channel.get("items")), {}, channel=name(channel.get("channel_label")))
         ]
     # Older jobs name the speaker only in the list of segments, by the time at which a word begins.
     speakers = {

@@ -11,12 +11,8 @@ AGENT_NAMES = (
     "客户经理|客户服务|客户代表|客户关系|客服|坐席|座席|话务员|话务|接线员|接线|接待员|接待|工作人员|服务人员|置业顾问|"
     "销售|物业|管家|案场|专员|员工|主管|工号|被叫|机器人|语音助手|智能助手|系统语音|前台"
 )
-CUSTOMER_NAMES = (
-    "客户|顾客|用户|业主|来电人|来电者|致电人|主叫|投诉人|投诉者|反映人|访客|住户|租户|买受人|买方|购房者|购房人|家属"
-)
-AGENT_ENGLISH = (
-    "agent|operator|representative|rep|staff|csr|seat|assistant|bot|ivr|callee|employee|advisor|adviser|support"
-)
+CUSTOMER_NAMES = "客户|顾客|用户|业主|来电人|来电者|致电人|主叫|投诉人|投诉者|反映人|访客|住户|租户|买受人|买方|购房者|购房人|家属"
+AGENT_ENGLISH = "agent|operator|representative|rep|staff|csr|seat|assistant|bot|ivr|callee|employee|advisor|adviser|support"
 CUSTOMER_ENGLISH = "customer|caller|client|user|guest|visitor|owner|resident|buyer|consumer|complainant"
 
 _AGENT = re.compile(AGENT_NAMES)

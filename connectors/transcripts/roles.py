@@ -58,10 +58,7 @@ def settle(turns: Sequence[Turn], hints: Mapping[str, Speaker] | None = None) ->
         turns = _by_sentence(turns[0]) if len(turns) == 1 else turns
     voices = _voices(turns)
     known, certainty = ({}, 0.0) if one_voice else _by_voice(turns, voices, hints or {})
-    named = [
-        replace(turn, role=known.get(turn.speaker or "", Speaker.UNKNOWN)) if turn.role is Speaker.UNKNOWN else turn
-        for turn in turns
-    ]
+    named = [replace(turn, role=known.get(turn.speaker or "", Speaker.UNKNOWN)) if turn.role is Speaker.UNKNOWN else turn for turn in turns]
     # A voice that was two is judged turn by turn, like what has no voice at all.
     settled = _by_turn(named, {speaker for speaker in voices if speaker not in known})
     undecided = [turn for turn in settled if turn.role is Speaker.UNKNOWN]
@@ -103,9 +100,7 @@ def _voices(turns: Sequence[Turn]) -> dict[str, str]:
     return {speaker: "\n".join(texts) for speaker, texts in said.items()}
 
 
-def _by_voice(
-    turns: Sequence[Turn], voices: Mapping[str, str], hints: Mapping[str, Speaker]
-) -> tuple[dict[str, Speaker], float]:
+def _by_voice(turns: Sequence[Turn], voices: Mapping[str, str], hints: Mapping[str, Speaker]) -> tuple[dict[str, Speaker], float]:
     """The role of each voice that can be told, and how sure the least sure of them is."""
     leans = {speaker: leaning(text) for speaker, text in voices.items()}
     for speaker, role in hints.items():
@@ -116,11 +111,7 @@ def _by_voice(
         return _the_other(next(iter(leans)), leans, stated)
     if len(voices) == 2 and not stated:
         return _the_two(leans)
-    known = {
-        speaker: Speaker.AGENT if lean > 0 else Speaker.CUSTOMER
-        for speaker, lean in leans.items()
-        if abs(lean) >= _LEAST_OF_A_TURN
-    }
+    known = {speaker: Speaker.AGENT if lean > 0 else Speaker.CUSTOMER for speaker, lean in leans.items() if abs(lean) >= _LEAST_OF_A_TURN}
     roles = stated | set(known.values())
     # Somebody must be complaining: of those who are left, the one who says most.
     if Speaker.CUSTOMER not in roles and (left := [speaker for speaker in voices if speaker not in known]):

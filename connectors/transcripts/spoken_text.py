@@ -48,9 +48,7 @@ _AFTER = _TIME.replace("{0}", "after_").replace("{{", "{").replace("}}", "}")
 # `[00:01] 客服 00:01：您好`, every part but the name and the colon at will.
 _TURN = re.compile(rf"\s*(?:{_BEFORE})?\s*(?P<name>{_LABEL})\s*(?:{_AFTER})?\s*[:：]\s*(?P<text>.*)", re.DOTALL)
 # `【客服】您好`, `[坐席] 您好`, `客服<tab>您好`.
-_BRACKETED = re.compile(
-    rf"\s*(?:{_BEFORE})?\s*[\[【(（<](?P<name>{_LABEL})[\]】)）>]\s*(?:{_AFTER})?\s*[:：]?\s*(?P<text>.*)", re.DOTALL
-)
+_BRACKETED = re.compile(rf"\s*(?:{_BEFORE})?\s*[\[【(（<](?P<name>{_LABEL})[\]】)）>]\s*(?:{_AFTER})?\s*[:：]?\s*(?P<text>.*)", re.DOTALL)
 _TABBED = re.compile(rf"\s*(?:{_BEFORE}\s*\t\s*)?(?P<name>{_LABEL})\s*\t\s*(?:{_AFTER}\s*\t\s*)?(?P<text>.+)", re.DOTALL)
 # `说话人1 00:05` or `00:05 说话人1` alone; what he says stands below.
 _ALONE = re.compile(rf"\s*(?:{_BEFORE}\s+(?P<name>{_LABEL})|(?P<name2>{_LABEL}|[^\s:：，。]{{1,10}})\s+{_AFTER})\s*")
@@ -60,9 +58,7 @@ _ANY_NAME = re.compile(
     rf"\s*(?:{_BEFORE})?\s*(?P<name>[\u4e00-\u9fffA-Za-z][\u4e00-\u9fffA-Za-z0-9·. ]{{0,11}})\s*[:：]\s*(?P<text>.*)", re.DOTALL
 )
 # Several turns on one line.
-_INLINE = re.compile(
-    rf"(?:^|(?<=[\s。！？!?…；;”」]))(?=(?:{AGENT_NAMES}|{CUSTOMER_NAMES}|(?i:agent|customer|caller))\d{{0,4}}\s*[:：])"
-)
+_INLINE = re.compile(rf"(?:^|(?<=[\s。！？!?…；;”」]))(?=(?:{AGENT_NAMES}|{CUSTOMER_NAMES}|(?i:agent|customer|caller))\d{{0,4}}\s*[:：])")
 
 # The heading of a note: what it says of the call.
 # A clock at six hours or later is the time of day, for no call has lasted so long.

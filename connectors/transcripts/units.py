@@ -16,13 +16,9 @@ _LONGEST = 10 * 24 * 3600.0
 _CHINA = timezone(timedelta(hours=8))
 
 _NUMBER = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*s?\s*", re.ASCII)
-_ISO_DURATION = re.compile(
-    r"P(?:(\d{1,3})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?", re.ASCII
-)
+_ISO_DURATION = re.compile(r"P(?:(\d{1,3})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}):(\d{1,2}(?:[.,]\d{1,9})?)", re.ASCII)
-_WORDY = re.compile(
-    r"(?:(\d{1,3})\s*(?:小时|时))?\s*(?:(\d{1,4})\s*(?:分钟|分))?\s*(?:(\d{1,6})\s*秒)?", re.ASCII
-)
+_WORDY = re.compile(r"(?:(\d{1,3})\s*(?:小时|时))?\s*(?:(\d{1,4})\s*(?:分钟|分))?\s*(?:(\d{1,6})\s*秒)?", re.ASCII)
 _PHONE = re.compile(r"(?:tel:)?(\+?[0-9*#][0-9*#\-\s()]{3,22})", re.ASCII)
 _MOBILE = re.compile(r"(?:\+?0{0,2}86)?(1[3-9]\d{9})", re.ASCII)
 

@@ -79,9 +79,7 @@ def read(doc: Any) -> Transcript:
 def _roles(parties: list[dict[str, Any]], dialogs: list[dict[str, Any]]) -> dict[int, Speaker]:
     """The role of each party's place: as it is called; else the other of two; else the one who called is the customer."""
     known = {
-        place: role
-        for place, party in enumerate(parties)
-        if (role := role_of(name(party.get("role"))) or role_of(name(party.get("name"))))
+        place: role for place, party in enumerate(parties) if (role := role_of(name(party.get("role"))) or role_of(name(party.get("name"))))
     }
     if len(parties) != 2 or len(known) == 2:
         return known

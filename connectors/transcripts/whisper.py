@@ -29,13 +29,17 @@ def recognise(doc: Any) -> bool:
 
 def _are_segments(value: object) -> bool:
     """Whether this is a list of texts with their beginning in seconds."""
-    return isinstance(value, list) and bool(value) and all(
-        isinstance(row, dict)
-        and isinstance(row.get("text"), str)
-        and isinstance(row.get("start"), int | float)
-        # FunASR's sentences, which count in milliseconds.
-        and "spk" not in row
-        for row in value
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(row, dict)
+            and isinstance(row.get("text"), str)
+            and isinstance(row.get("start"), int | float)
+            # FunASR's sentences, which count in milliseconds.
+            and "spk" not in row
+            for row in value
+        )
     )
 
 

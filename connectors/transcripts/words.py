@@ -41,8 +41,11 @@ AGENT_PHRASES: tuple[tuple[str, float], ...] = (
     (r"您(?!好)", 1.0),
     (r"^那?您", 0.5),
     # English hotlines.
-    (r"(?i)thank you for calling|thanks for calling|how (?:can|may) i (?:help|assist)|may i have your|let me (?:check|transfer|look)|"
-     r"i(?:'ll| will) (?:register|log|file|forward)|your (?:name|phone|unit|complaint)|sorry (?:to hear|for the)", 3.0),
+    (
+        r"(?i)thank you for calling|thanks for calling|how (?:can|may) i (?:help|assist)|may i have your|let me (?:check|transfer|look)|"
+        r"i(?:'ll| will) (?:register|log|file|forward)|your (?:name|phone|unit|complaint)|sorry (?:to hear|for the)",
+        3.0,
+    ),
 )
 
 # What a customer says.
@@ -80,8 +83,11 @@ CUSTOMER_PHRASES: tuple[tuple[str, float], ...] = (
     (r"(?<!\d)1[3-9]\d{9}(?!\d)|[一幺][三四五六七八九][零〇一幺二两三四五六七八九 ]{9}", 1.5),
     (r"\d{1,3}(?:号楼|栋|幢|座)|[一二三四五六七八九十]{1,3}(?:号楼|栋|幢)|\d{1,2}-\d{1,2}-\d{3,4}|单元", 1.0),
     (r"^喂[，,！!\s]|^(?:喂|哎|唉)", 0.7),
-    (r"(?i)\bmy (?:house|home|apartment|flat|unit|bathroom|kitchen|wall|deposit|contract|parking)|i(?:'d| would)? (?:want|like|need) to "
-     r"(?:complain|report|cancel|ask)|i bought|refund|nobody (?:came|comes|answers)|you people|still waiting|my name is", 2.5),
+    (
+        r"(?i)\bmy (?:house|home|apartment|flat|unit|bathroom|kitchen|wall|deposit|contract|parking)|i(?:'d| would)? (?:want|like|need) to "
+        r"(?:complain|report|cancel|ask)|i bought|refund|nobody (?:came|comes|answers)|you people|still waiting|my name is",
+        2.5,
+    ),
 )
 
 _AGENT = tuple((re.compile(pattern, re.MULTILINE), weight) for pattern, weight in AGENT_PHRASES)

@@ -12,6 +12,7 @@ from classifiers.base import Classifier, Query
 from connectors import replies, transcripts
 from models.complaint import Speaker
 from models.submission import Channel
+from models.tables import storable
 from models.verdict import Verdict
 
 # So many texts are classified at once; more gain nothing and cost memory.
@@ -50,6 +51,7 @@ def read_line(number: int, line: str) -> Query | BadLine:
         return BadLine(number, "不是 JSON", "is not JSON")
     if not isinstance(row, dict):
         return BadLine(number, "应为 JSON 对象", "must be a JSON object")
+    row = {key: storable(value) if isinstance(value, str) else value for key, value in row.items()}
     text, title, channel = row.get("text"), row.get("title", row.get("subject")) or "", row.get("channel")
     if not isinstance(text, str):
         return BadLine(number, "缺少 text（文字）", "lacks text (a string)")

@@ -31,6 +31,8 @@ samples_cli = typer.Typer(help="示例投诉。 Sample complaints.", no_args_is_
 
 def main() -> None:
     """The entry point: every error of ours becomes a sentence and an exit code; a bug keeps its traceback."""
+    # What is written here holds complaints and secrets: for the owner alone.
+    os.umask(0o077)
     try:
         cli(standalone_mode=True)
     except JiesuError as error:
@@ -74,18 +76,23 @@ def up(
     once: Annotated[bool, typer.Option("--once", help="示例全部送达后自行结束。 End when every sample has arrived.")] = False,
 ) -> None:
     """试用：网关加开发用跟踪系统；首次运行时送入示例投诉。 A first look: gateway, development tracker, sample complaints."""
-    from gateway import home, samples
+    from gateway import bootstrap, samples
+    from gateway.store import submissions
     from gateway.up import Up
 
     settings = config.load()
-    fresh = home.is_empty(settings.home) and not settings.store.url
-    # Ctrl-C and a polite kill end it alike.
-    for sign in (signal.SIGINT, signal.SIGTERM):
+    # Ctrl-C, a polite kill and a closed terminal end it alike.
+    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for sign in endings:
         signal.signal(sign, signal.default_int_handler)
     both = Up(settings)
     try:
         err.print("正在启动网关与开发用跟踪系统…  Starting the gateway and the development tracker…")
         both.start()
+        store = bootstrap.open_store(settings)
+        with store.read() as conn:
+            fresh = not submissions.any_taken_in(conn)
+        store.close()
         if fresh:
             total = samples.count()
             numbers: set[str] = set()
@@ -106,6 +113,9 @@ def up(
     except KeyboardInterrupt:
         err.print("\n正在收尾…  Finishing what is in hand…")
     finally:
+        # A second Ctrl-C must not leave a program behind.
+        for sign in endings:
+            signal.signal(sign, signal.SIG_IGN)
         both.stop()
 
 
@@ -189,16 +199,20 @@ def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
     from gateway import bootstrap
     from gateway import serve as serving
+    from gateway.store.engine import Store
 
     settings = config.load()
     serving.smtp_options(settings)
     in_force = bootstrap.load_plan(settings)
+    Store(settings.store_url).close()
     if settings.tracker.url and settings.tracker.secret:
         bootstrap.tracker_secret(settings)
     changed = [key for key in settings_help.every_key() if getattr(getattr(settings, key.section), key.name) != key.default]
     out.print(f"设置无误。 Settings are in order. {settings.home}", markup=False)
     for key in changed:
-        value = "…" if key.name == "secret" else getattr(getattr(settings, key.section), key.name)
+        # A database URL may hold a password.
+        hidden = (key.section, key.name) in (("store", "url"), ("tracker", "secret"))
+        value = "…" if hidden else getattr(getattr(settings, key.section), key.name)
         out.print(f"  {key.section}.{key.name} = {value}", markup=False)
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
 
@@ -226,7 +240,9 @@ def tracker(
     page_token = home.secret(settings.secrets_folder, "tracker-page.token", home.token)
 
     def ready(where: str, at: int) -> None:
-        err.print(f"跟踪系统 tracker: http://{where}:{at}/?token={page_token}", markup=False)
+        # The token opens personal data; it goes to a person's screen and into no log.
+        token = page_token if err.is_terminal else "…（secrets/tracker-page.token）"
+        err.print(f"跟踪系统 tracker: http://{where}:{at}/?token={token}", markup=False)
 
     devtracker.serve(host, port, bootstrap.tracker_secret(settings), settings.home / "tracker", page_token, ready)
 
@@ -282,8 +298,7 @@ def replay(
     store = bootstrap.open_store(settings)
     try:
         with store.write() as conn:
-            wanted = list(ids or [job.id for job in jobs.parked(conn)])
-            back = jobs.replay(conn, wanted, SystemClock().now())
+            back = jobs.replay(conn, None if everything else ids or [], SystemClock().now())
             for endpoint in {str(job.payload["endpoint"]) for job in back if job.kind == "deliver"}:
                 events.enable_endpoint(conn, endpoint)
     finally:
@@ -291,7 +306,7 @@ def replay(
     for job in back:
         log.write("Replayed", job.number, kind=job.kind, job=job.id)
     out.print(f"已放回 {len(back)} 件。 {len(back)} put back.")
-    lacking = sorted(set(wanted) - {job.id for job in back})
+    lacking = sorted(set(ids or []) - {job.id for job in back})
     if lacking:
         numbers = ", ".join(map(str, lacking))
         raise _not_parked(numbers)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -40,6 +42,15 @@ def _zone(value: str) -> str:
 def _web_address(value: str) -> str:
     if value and not value.startswith(("http://", "https://")):
         raise _Wrong("应以 http:// 或 https:// 开头", "must begin with http:// or https://")
+    try:
+        whole = not value or bool(urlsplit(value).hostname and urlsplit(value).port != 0)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise _Wrong(
+            "主机名或端口不对，例如 https://tracker.example:8443/",
+            "lacks a host or has a wrong port; write e.g. https://tracker.example:8443/",
+        )
     return value
 
 
@@ -66,7 +77,8 @@ Zone = Annotated[str, AfterValidator(_zone)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Networks = Annotated[list[str], AfterValidator(_networks)]
 Secret = Annotated[str, AfterValidator(_secret)]
-Seconds = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(max_length=80)]
+Seconds = Annotated[float, Field(gt=0, le=31_622_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -86,7 +98,7 @@ class General(Section):
     """What concerns the whole gateway."""
 
     timezone: Zone = _key("Asia/Shanghai", "编号与时限所用的时区", "time zone of complaint numbers and due times")
-    node: str = _key(
+    node: Name = _key(
         "", "本节点名称，多节点时各不相同；留空则用主机名加进程号", "name of this node, unlike the others'; empty: host and process"
     )
 
@@ -275,6 +287,8 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise BadSetting(str(path), f"读不了设置文件（{error.strerror}）", f"cannot be read ({error.strerror})") from None
 
 
+# What Kubernetes sets for every container beside a service that is called jiesu.
+_OF_AN_ORCHESTRATOR = re.compile(r"JIESU_(PORT$|PORT_\d+_|SERVICE_)")
 # Variables that are not a key of a section.
 _NO_SECTION = frozenset({"JIESU_HOME", "JIESU_CONFIG"})
 
@@ -283,7 +297,7 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     known_sections = sections()
     values: dict[str, dict[str, Any]] = {}
     for name in sorted(env):
-        if not name.startswith("JIESU_") or name in _NO_SECTION:
+        if not name.startswith("JIESU_") or name in _NO_SECTION or _OF_AN_ORCHESTRATOR.match(name):
             continue
         section, _, key = name.removeprefix("JIESU_").lower().partition("_")
         known = known_sections.get(section)
@@ -335,6 +349,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "greater_than": ("应大于 {gt}", "must be greater than {gt}"),
     "greater_than_equal": ("不得小于 {ge}", "must be at least {ge}"),
     "less_than_equal": ("不得大于 {le}", "must be at most {le}"),
+    "finite_number": ("应为有限的数字", "must be a finite number"),
+    "string_too_long": ("最多 {max_length} 字", "may have {max_length} characters at most"),
     "literal_error": ("应为 {expected} 之一", "must be one of {expected}"),
 }
 

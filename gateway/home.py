@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import os
 import secrets
@@ -17,6 +18,10 @@ def prepare(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / "secrets").mkdir(exist_ok=True, mode=0o700)
+        # What customers wrote is nobody else's business, whoever made the folder.
+        found = home.stat()
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            home.chmod(0o700)
     except OSError as error:
         raise BadSetting(
             "JIESU_HOME",
@@ -53,23 +58,30 @@ class HomeLock:
 
 
 def secret(folder: Path, name: str, make: Callable[[], str]) -> str:
-    """The secret kept in a file of mode 0600, made at its first use. Two processes that make it at once end up with the same one."""
+    """The secret kept in a file of mode 0600, made whole at its first use: two processes that make it at once end up with the same one.
+
+    Raises `BadSetting` when the file is empty, can be read by others, or cannot be written.
+    """
     path = folder / name
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii").strip()
-    except OSError as error:
-        raise BadSetting(
-            "JIESU_HOME",
-            f"无法写入 {path}（{error.strerror}）",
-            f"{path} cannot be written ({error.strerror})",
-        ) from None
-    value = make()
-    with os.fdopen(handle, "w") as file:
-        file.write(value + "\n")
-        file.flush()
-        os.fsync(handle)
+    if not path.exists():
+        unfinished = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(make() + "\n")
+                file.flush()
+                os.fsync(handle)
+            # Whoever links first has made it; a rename would take it from him.
+            with contextlib.suppress(FileExistsError):
+                os.link(unfinished, path)
+            unfinished.unlink()
+        except OSError as error:
+            raise BadSetting("JIESU_HOME", f"无法写入 {path}（{error.strerror}）", f"{path} cannot be written ({error.strerror})") from None
+    value = path.read_text("ascii").strip()
+    if not value:
+        raise BadSetting(str(path), "密钥文件是空的，请删除它，会重新生成", "the secret is empty; delete the file, and a new one is made")
+    if path.stat().st_mode & 0o077:
+        raise BadSetting(str(path), f"他人可以读取密钥，请运行 chmod 600 {path}", f"others can read the secret; run chmod 600 {path}")
     return value
 
 
@@ -83,6 +95,6 @@ def token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def is_empty(home: Path) -> bool:
-    """Whether nothing was ever taken in here (SQLite only; a store elsewhere is never called empty)."""
+def has_no_store(home: Path) -> bool:
+    """Whether no store was made here yet (SQLite only; of a store elsewhere this says nothing)."""
     return not (home / "jiesu.db").exists()

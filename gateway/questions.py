@@ -66,13 +66,13 @@ def _classifier() -> Any:
 
     settings = config.load()
     in_force = bootstrap.load_plan(settings)
-    if home.is_empty(settings.home) and not settings.store.url:
+    if home.has_no_store(settings.home) and not settings.store.url:
         with terminal.bar() as tell:
             trained = champion.shipped(tell)
         return training.load(trained.data, trained.card, estates=in_force.estates)
     store = bootstrap.open_store(settings)
     try:
-        return champion.StoredChampion(store, SystemClock(), estates=in_force.estates).classifier()
+        return champion.StoredChampion(store, SystemClock(), estates=in_force.estates, crowns=False).classifier()
     finally:
         store.close()
 

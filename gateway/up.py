@@ -41,9 +41,9 @@ def doors_of(home_folder: Path) -> samples.Doors:
             f"no gateway is serving {home_folder}; run jiesu serve first",
         ) from None
     return samples.Doors(
-        smtp=tuple(told["smtp"]) if told["smtp"] else None,
-        web=told["web"],
-        drop=Path(told["drop"]) if told["drop"] else None,
+        smtp=(told["smtp"][0], told["smtp"][1]) if told.get("smtp") else None,
+        web=told.get("web"),
+        drop=Path(told["drop"]) if told.get("drop") else None,
     )
 
 

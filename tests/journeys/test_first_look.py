@@ -96,7 +96,7 @@ def test_a_mail_sent_while_the_tracker_is_down_arrives_when_it_is_back(serving: 
     serving.tracker.stop()
     second = serving.mail("price", "说好的优惠没有兑现，要求退差价")
     log = serving.home / "log"
-    eventually(lambda: '"code":"unreachable"' in log.read_text("utf-8").replace('": "', '":"'))
+    eventually(lambda: '"code":"away"' in log.read_text("utf-8").replace('": "', '":"'))
     serving.tracker.start()
     eventually(lambda: [t for t in serving.tracker.tickets() if t["number"] == second])
     ids = [event["webhook_id"] for event in serving.tracker.events()]

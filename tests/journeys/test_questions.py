@@ -88,6 +88,12 @@ def test_a_bad_line_is_answered_in_its_place_and_the_rest_goes_on(ask) -> None:
     assert "5 行无法读取" in err
 
 
+def test_a_text_that_no_file_can_hold_does_not_stop_the_others(ask) -> None:
+    code, out, _ = ask("classify", "--jsonl", "-", stdin=b'{"text": "\\ud800 \\u6f0f\\u6c34"}\n{"text": "x"}\n')
+    assert code == 0
+    assert len(out.splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,40 @@ def test_secrets_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
     assert (folder / "x.token").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "home").stat().st_mode & 0o077 == 0
     assert home.webhook_secret().startswith("whsec_")
+
+
+def test_a_password_is_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        check_config(monkeypatch, tmp_path, {"JIESU_STORE_URL": "postgresql://jiesu:geheim@db.example/x"})
+    assert ended.value.code == 0
+    assert "geheim" not in capsys.readouterr().out
+
+
+def test_what_an_orchestrator_sets_is_not_ours(tmp_path: Path) -> None:
+    told = {"JIESU_PORT": "tcp://10.0.0.1:80", "JIESU_PORT_8000_TCP_ADDR": "10.0.0.1", "JIESU_SERVICE_HOST": "10.0.0.1"}
+    assert config.load({"JIESU_HOME": str(tmp_path), **told}) == config.Settings(home=tmp_path)
+
+
+def test_a_home_that_others_can_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o755)
+    home.prepare(tmp_path / "home")
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("content", "mode", "said"), [("", 0o600, "empty"), ("x\n", 0o644, "chmod 600")])
+def test_a_secret_that_is_none_is_refused(tmp_path: Path, content: str, mode: int, said: str) -> None:
+    (tmp_path / "x.token").write_text(content)
+    (tmp_path / "x.token").chmod(mode)
+    with pytest.raises(BadSetting, match=said):
+        home.secret(tmp_path, "x.token", home.token)
+
+
+def test_processes_that_make_a_secret_at_once_have_the_same(tmp_path: Path) -> None:
+    for n in range(20):
+        with ThreadPoolExecutor(8) as threads:
+            made = set(threads.map(lambda _: home.secret(tmp_path, f"{n}.token", home.token), range(8)))  # noqa: B023
+        assert len(made) == 1
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_home_is_served_by_one_gateway_only(tmp_path: Path) -> None:

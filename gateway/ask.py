@@ -10,6 +10,7 @@ from typing import Any
 
 from classifiers.base import Classifier, Query
 from connectors import replies, transcripts
+from gateway import ticket
 from models.complaint import Speaker
 from models.submission import Channel
 from models.tables import storable
@@ -17,6 +18,8 @@ from models.verdict import Verdict
 
 # So many texts are classified at once; more gain nothing and cost memory.
 _BATCH = 256
+# What of a verdict is told.
+_TOLD = ("primary", "probabilities", "secondary", "decision", "risk", "reasons")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ def query_of(text: str, *, title: str = "", channel: str | None = None) -> Query
 
     A phone or chat text with speaker turns is read as such; a mail is read without quoted history and signature.
     """
+    # An argument of the command line may hold what UTF-8 cannot say, as a line of JSON may.
+    text, title = storable(text), storable(title)
     said = text
     if channel in (Channel.PHONE, Channel.CHAT):
         turns = transcripts.split_turns(text)
@@ -51,7 +56,6 @@ def read_line(number: int, line: str) -> Query | BadLine:
         return BadLine(number, "不是 JSON", "is not JSON")
     if not isinstance(row, dict):
         return BadLine(number, "应为 JSON 对象", "must be a JSON object")
-    row = {key: storable(value) if isinstance(value, str) else value for key, value in row.items()}
     text, title, channel = row.get("text"), row.get("title", row.get("subject")) or "", row.get("channel")
     if not isinstance(text, str):
         return BadLine(number, "缺少 text（文字）", "lacks text (a string)")
@@ -63,9 +67,9 @@ def read_line(number: int, line: str) -> Query | BadLine:
     return query_of(text, title=title, channel=channel)
 
 
-def classify_lines(classifier: Classifier, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """One answer for each line that is not blank, in order; a bad line is answered with its error."""
-    questions = (read_line(number, line) for number, line in enumerate(lines, 1) if line.strip())
+def classify_lines(classifier: Classifier, lines: Iterable[str], first: int = 1) -> Iterator[dict[str, Any]]:
+    """One answer for each line that is not blank, in order; a bad line is answered with its error. `first` is the first line's number."""
+    questions = (read_line(number, line) for number, line in enumerate(lines, first) if line.strip())
     while batch := list(islice(questions, _BATCH)):
         verdicts = iter(classifier.classify([question for question in batch if isinstance(question, Query)]))
         for question in batch:
@@ -77,20 +81,10 @@ def classify_lines(classifier: Classifier, lines: Iterable[str]) -> Iterator[dic
 
 def answer(verdict: Verdict) -> dict[str, Any]:
     """A verdict as `jiesu classify` writes it."""
-    return {
-        "primary": verdict.primary.value,
-        "probabilities": {klass.value: round(p, 4) for klass, p in verdict.probabilities.items()},
-        "secondary": [klass.value for klass in verdict.secondary],
-        "decision": verdict.decision.value,
-        "risk": [risk.value for risk in verdict.risk],
-        "reasons": [
-            {"term": reason.term, "weight": round(reason.weight, 4), "spans": [list(span) for span in reason.spans]}
-            for reason in verdict.reasons
-        ],
-        "customer": verdict.customer.found(),
-    }
+    told = ticket.verdict_json(verdict)
+    return {key: told[key] for key in _TOLD} | {"customer": verdict.customer.found()}
 
 
 def as_line(value: Mapping[str, Any]) -> str:
-    """One line of JSON, Chinese readable."""
-    return json.dumps(value, ensure_ascii=False)
+    """One line of JSON, Chinese readable, that can always be written."""
+    return storable(json.dumps(value, ensure_ascii=False))

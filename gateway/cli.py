@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -45,12 +46,17 @@ def main() -> None:
         sys.exit(1)
 
 
+UntilEof = Annotated[bool, typer.Option("--until-eof", hidden=True)]
+
+
 @cli.command()
-def serve() -> None:
+def serve(until_eof: UntilEof = False) -> None:
     """启动网关，直到 Ctrl-C。 Runs the gateway until Ctrl-C."""
     from gateway import bootstrap, up
     from gateway import serve as serving
 
+    if until_eof:
+        up.end_with_parent()
     settings = config.load()
     with serving.locked(settings):
         app = bootstrap.build(settings)
@@ -83,16 +89,20 @@ def up(
     settings = config.load()
     # Ctrl-C, a polite kill and a closed terminal end it alike.
     endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # Under nohup a closed terminal is ignored, and stays so.
     for sign in endings:
-        signal.signal(sign, signal.default_int_handler)
+        if sign is not signal.SIGHUP or signal.getsignal(sign) is not signal.SIG_IGN:
+            signal.signal(sign, signal.default_int_handler)
     both = Up(settings)
     try:
         err.print("正在启动网关与开发用跟踪系统…  Starting the gateway and the development tracker…")
         both.start()
         store = bootstrap.open_store(settings)
-        with store.read() as conn:
-            fresh = not submissions.any_taken_in(conn)
-        store.close()
+        try:
+            with store.read() as conn:
+                fresh = not submissions.any_taken_in(conn)
+        finally:
+            store.close()
         if fresh:
             total = samples.count()
             numbers: set[str] = set()
@@ -183,7 +193,7 @@ def init(
     """写出带说明的设置文件和预案文件。 Writes a commented settings file and the plan file."""
     from gateway import home, plan
 
-    folder = Path(os.environ.get("JIESU_HOME") or "var").absolute()
+    folder = config.home()
     home.prepare(folder)
     for name, text in (("jiesu.toml", settings_help.commented_file()), ("plan.toml", plan.shipped_text())):
         path = folder / name
@@ -199,22 +209,42 @@ def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
     from gateway import bootstrap
     from gateway import serve as serving
-    from gateway.store.engine import Store
 
     settings = config.load()
     serving.smtp_options(settings)
     in_force = bootstrap.load_plan(settings)
-    Store(settings.store_url).close()
+    _check_store(settings.store_url)
     if settings.tracker.url and settings.tracker.secret:
         bootstrap.tracker_secret(settings)
     changed = [key for key in settings_help.every_key() if getattr(getattr(settings, key.section), key.name) != key.default]
     out.print(f"设置无误。 Settings are in order. {settings.home}", markup=False)
     for key in changed:
-        # A database URL may hold a password.
-        hidden = (key.section, key.name) in (("store", "url"), ("tracker", "secret"))
-        value = "…" if hidden else getattr(getattr(settings, key.section), key.name)
+        value = getattr(getattr(settings, key.section), key.name)
+        if isinstance(value, str):
+            value = "…" if key.name == "secret" else _without_password(value)
         out.print(f"  {key.section}.{key.name} = {value}", markup=False)
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
+
+
+def _without_password(url: str) -> str:
+    """An address as it may be shown. What stands before the last @ is hidden even where the address is not well formed."""
+    return re.sub(r"(?<=password=)[^&]*", "…", re.sub(r"(://[^:/@]*):.*@", r"\1:…@", url))
+
+
+def _check_store(url: str) -> None:
+    """Whether the address of the database can be understood; nothing is connected to. Raises `BadSetting`."""
+    from gateway.store.engine import Store
+
+    try:
+        Store(url).close()
+    except ImportError:
+        raise BadSetting(
+            "store.url", "没有这种数据库驱动；请用 sqlite:///… 或 postgresql://…", "no such driver; use sqlite:///… or postgresql://…"
+        ) from None
+    except (ValueError, OSError) as error:
+        # The text of a ValueError may quote the password.
+        zh, en = (error.strerror, error.strerror) if isinstance(error, OSError) else ("地址写法有误", "it is not well formed")
+        raise BadSetting("store.url", f"数据库地址不能用（{zh}）", f"this address will not do ({en})") from None
 
 
 @samples_cli.command("send")
@@ -231,10 +261,14 @@ def samples_send() -> None:
 def tracker(
     host: Annotated[str, typer.Option(help="监听地址。 Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="监听端口。 Port to listen on.", min=0, max=65535)] = 8100,
+    until_eof: UntilEof = False,
 ) -> None:
     """开发用跟踪系统：验签、保存并显示工单，可令其出错。 A development tracker: verifies, keeps and shows tickets, fails when told to."""
     from gateway import bootstrap, devtracker, home
+    from gateway import up as starting
 
+    if until_eof:
+        starting.end_with_parent()
     settings = config.load()
     home.prepare(settings.home)
     page_token = home.secret(settings.secrets_folder, "tracker-page.token", home.token)

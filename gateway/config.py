@@ -48,8 +48,7 @@ def _web_address(value: str) -> str:
         whole = False
     if not whole:
         raise _Wrong(
-            "主机名或端口不对，例如 https://tracker.example:8443/",
-            "lacks a host or has a wrong port; write e.g. https://tracker.example:8443/",
+            "主机名或端口不对，例如 https://a.example:8443/", "lacks a host or has a wrong port; write e.g. https://a.example:8443/"
         )
     return value
 
@@ -77,7 +76,6 @@ Zone = Annotated[str, AfterValidator(_zone)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Networks = Annotated[list[str], AfterValidator(_networks)]
 Secret = Annotated[str, AfterValidator(_secret)]
-Name = Annotated[str, Field(max_length=80)]
 Seconds = Annotated[float, Field(gt=0, le=31_622_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
@@ -98,7 +96,7 @@ class General(Section):
     """What concerns the whole gateway."""
 
     timezone: Zone = _key("Asia/Shanghai", "编号与时限所用的时区", "time zone of complaint numbers and due times")
-    node: Name = _key(
+    node: Annotated[str, Field(max_length=80)] = _key(
         "", "本节点名称，多节点时各不相同；留空则用主机名加进程号", "name of this node, unlike the others'; empty: host and process"
     )
 
@@ -127,8 +125,8 @@ class Smtp(Section):
         300, "连接空闲多久后关闭（秒，RFC 5321 4.5.3.2）", "seconds until an idle connection is closed (RFC 5321 4.5.3.2)"
     )
     data_seconds: Seconds = _key(600, "一封邮件最长传输时间（秒）", "longest time that one mail may take to arrive, in seconds")
-    tls_certificate: str = _key("", "STARTTLS 证书文件（PEM）", "certificate for STARTTLS (PEM file)")
-    tls_key: str = _key("", "STARTTLS 私钥文件（PEM）", "private key for STARTTLS (PEM file)")
+    tls_certificate: str = _key("", "STARTTLS 证书文件（PEM）；相对于数据目录", "certificate for STARTTLS (PEM file), relative to the home")
+    tls_key: str = _key("", "STARTTLS 私钥文件（PEM）；相对于数据目录", "private key for STARTTLS (PEM file), relative to the home")
     trusted_relays: Networks = _key(
         [],
         "前置邮件服务器的地址或网段；列出后只接受它们的连接",
@@ -147,8 +145,8 @@ class Web(Section):
         "address as seen from outside, for links in tickets; empty: http://host:port",
     )
     allowed_hosts: list[str] = _key(["127.0.0.1", "localhost"], "接受的 Host 名", "host names that are answered")
-    tls_certificate: str = _key("", "HTTPS 证书文件（PEM）", "certificate for HTTPS (PEM file)")
-    tls_key: str = _key("", "HTTPS 私钥文件（PEM）", "private key for HTTPS (PEM file)")
+    tls_certificate: str = _key("", "HTTPS 证书文件（PEM）；相对于数据目录", "certificate for HTTPS (PEM file), relative to the home")
+    tls_key: str = _key("", "HTTPS 私钥文件（PEM）；相对于数据目录", "private key for HTTPS (PEM file), relative to the home")
     trusted_proxies: Networks = _key(
         [], "反向代理的地址或网段；未列出时忽略代理请求头", "addresses or networks of your reverse proxy; its headers are ignored otherwise"
     )
@@ -181,7 +179,11 @@ class Drop(Section):
     """The folder that the call centre drops transcripts into."""
 
     enabled: bool = _key(True, "是否收取电话转写文件", "whether transcripts are taken in")
-    folder: str = _key("", "投放目录；留空为数据目录下的 drop", "the drop folder; empty: drop in the home")
+    folder: str = _key(
+        "",
+        "投放目录，相对于数据目录；留空为其中的 drop，仅本账号可写；由别的账号投放时，请另建目录、自定权限并写在这里",
+        "the drop folder, relative to the home; empty: drop in it, for our account alone; for another's, name one with rights of its own",
+    )
     settle_seconds: Seconds = _key(1, "文件多久不再变化才收取（秒）", "seconds a file must have been left alone before it is taken")
     rescan_seconds: Seconds = _key(30, "全目录复查间隔（秒）", "seconds between looks at the whole folder")
     max_bytes: Count = _key(26_214_400, "单个文件上限（字节）", "largest file, in bytes")
@@ -244,7 +246,7 @@ class Settings(BaseModel):
     @property
     def drop_folder(self) -> Path:
         """The drop folder with the default filled in."""
-        return Path(self.drop.folder) if self.drop.folder else self.home / "drop"
+        return self.home / (self.drop.folder or "drop")
 
     @property
     def secrets_folder(self) -> Path:
@@ -252,12 +254,17 @@ class Settings(BaseModel):
         return self.home / "secrets"
 
 
+def home(environ: Mapping[str, str] | None = None) -> Path:
+    """The home that the environment names, absolute."""
+    return Path((os.environ if environ is None else environ).get("JIESU_HOME") or "var").absolute()
+
+
 def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Settings:
     """The settings of the home that the environment names. Raises `BadSetting`, which names key, value and remedy."""
     env = os.environ if environ is None else environ
-    home = Path(env.get("JIESU_HOME") or "var").absolute()
+    folder = home(env)
     chosen = file or (Path(env["JIESU_CONFIG"]) if env.get("JIESU_CONFIG") else None)
-    values = _from_file(chosen or home / "jiesu.toml", must_exist=chosen is not None)
+    values = _from_file(chosen or folder / "jiesu.toml", must_exist=chosen is not None)
     for section, keys in _from_environment(env).items():
         values[section] = values.get(section, {}) | keys if isinstance(values.get(section, {}), dict) else keys
     if "home" in values:
@@ -265,11 +272,20 @@ def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) 
             "home", "只能由环境变量 JIESU_HOME 指定，请从设置文件中删去", "is set by JIESU_HOME only; take it out of the settings file"
         )
     try:
-        settings = Settings(home=home, **values)
+        settings = _placed(Settings(home=folder, **values))
     except ValidationError as error:
         raise _translated(error) from None
     _check_together(settings)
     return settings
+
+
+def _placed(settings: Settings) -> Settings:
+    """The settings with certificates and keys found from the home, wherever the program was started."""
+    placed = {}
+    for name, section in (("smtp", settings.smtp), ("web", settings.web)):
+        files = {key: str(settings.home / path) for key in ("tls_certificate", "tls_key") if (path := getattr(section, key))}
+        placed[name] = section.model_copy(update=files)
+    return settings.model_copy(update=placed)
 
 
 def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

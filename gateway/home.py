@@ -74,15 +74,36 @@ def secret(folder: Path, name: str, make: Callable[[], str]) -> str:
             # Whoever links first has made it; a rename would take it from him.
             with contextlib.suppress(FileExistsError):
                 os.link(unfinished, path)
-            unfinished.unlink()
+            _sync(folder)
         except OSError as error:
-            raise BadSetting("JIESU_HOME", f"无法写入 {path}（{error.strerror}）", f"{path} cannot be written ({error.strerror})") from None
-    value = path.read_text("ascii").strip()
+            raise BadSetting(
+                str(path),
+                f"无法写入（{error.strerror}），请检查目录权限",
+                f"cannot be written ({error.strerror}); see to the folder's mode",
+            ) from None
+        finally:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+    try:
+        value = path.read_text("ascii", "replace").strip()
+    except OSError as error:
+        raise BadSetting(
+            str(path), f"读不了（{error.strerror}），请检查属主", f"cannot be read ({error.strerror}); see to its owner"
+        ) from None
     if not value:
         raise BadSetting(str(path), "密钥文件是空的，请删除它，会重新生成", "the secret is empty; delete the file, and a new one is made")
     if path.stat().st_mode & 0o077:
         raise BadSetting(str(path), f"他人可以读取密钥，请运行 chmod 600 {path}", f"others can read the secret; run chmod 600 {path}")
     return value
+
+
+def _sync(folder: Path) -> None:
+    """Names in this folder are on disk from now on."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def webhook_secret() -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,9 @@ from gateway.terminal import out
 from models.errors import BadSetting, Refused, Unreadable
 
 inspect_cli = typer.Typer(help="看看 jiesu 如何理解一封邮件或一段通话。 What jiesu makes of a mail or a call.", no_args_is_help=True)
+
+# So much is read at once.
+_READ_BYTES = 65_536
 
 Files = Annotated[list[Path], typer.Argument(help="文件；- 为标准输入。 Files; - is standard input.", metavar="FILE…")]
 
@@ -42,16 +46,20 @@ def classify(
         verdict = ask.answer(classifier.classify([ask.query_of(text, title=title, channel=channel)])[0])
         sys.stdout.write(json.dumps(verdict, ensure_ascii=False, indent=2) + "\n")
         return
-    lines = _read_text(jsonl or Path("-")).split("\n")
-    total = sum(1 for line in lines if line.strip())
-    bad = 0
-    with terminal.bar(total) as tell:
-        for done, answer in enumerate(ask.classify_lines(classifier, lines), 1):
-            bad += "error" in answer
-            sys.stdout.write(ask.as_line(answer) + "\n")
-            if done % 64 == 0:
+    path = jsonl or Path("-")
+    total = _count(path) if terminal.err.is_terminal and path.is_file() else 0
+    bad = done = 0
+    progress: AbstractContextManager[Callable[[str, float], None] | None] = terminal.bar(total) if total else nullcontext()
+    with progress as tell:
+        for first, lines in _lines_as_they_come(path):
+            for answer in ask.classify_lines(classifier, lines, first):
+                bad += "error" in answer
+                done += 1
+                sys.stdout.write(ask.as_line(answer) + "\n")
+            # Whoever asks through a pipe may wait for the answer before he asks on.
+            sys.stdout.flush()
+            if tell is not None:
                 tell("分类 classifying", done)
-    sys.stdout.flush()
     if bad:
         raise Refused(
             "bad_lines", f"{bad} 行无法读取，原位写出了错误", f"{bad} lines could not be read; each is answered by its error in its place"
@@ -86,15 +94,45 @@ def _read_bytes(path: Path) -> bytes:
         raise BadSetting(str(path), f"读不了（{error.strerror}）", f"cannot be read ({error.strerror})") from None
 
 
-def _read_text(path: Path) -> str:
+def _opened(path: Path) -> AbstractContextManager[Any]:
+    if str(path) == "-":
+        return nullcontext(sys.stdin.buffer)
     try:
-        return _read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadSetting(str(path), "不是 UTF-8 文本，请另存为 UTF-8", "is not UTF-8; save it as UTF-8") from None
+        return path.open("rb")
+    except OSError as error:
+        raise BadSetting(str(path), f"读不了（{error.strerror}）", f"cannot be read ({error.strerror})") from None
+
+
+def _count(path: Path) -> int:
+    """How many lines are not blank."""
+    with _opened(path) as file:
+        return sum(1 for line in file if line.strip())
+
+
+def _lines_as_they_come(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines that one read completes, and the number of the first; so a pipe is answered before its end, and no file is held whole."""
+    first, parts, encoding = 1, [], "utf-8-sig"
+    with _opened(path) as file:
+        ended = False
+        while not ended:
+            chunk = file.read1(_READ_BYTES)
+            ended = not chunk
+            whole, line_end, begun = chunk.rpartition(b"\n")
+            parts.append(whole if line_end else begun)
+            if not line_end and not ended:
+                continue
+            try:
+                lines = b"".join(parts).decode(encoding).split("\n")
+            except UnicodeDecodeError:
+                raise BadSetting(str(path), "不是 UTF-8 文本，请另存为 UTF-8", "is not UTF-8; save it as UTF-8") from None
+            yield first, lines
+            first, parts, encoding = first + len(lines), [begun], "utf-8"
 
 
 def _inspect(files: list[Path], look: Callable[[bytes], dict[str, Any]]) -> None:
     """One JSON line a file; one that cannot be understood is answered by its error, and the others go on."""
+    from gateway import ask
+
     bad = 0
     for path in files:
         try:
@@ -102,7 +140,7 @@ def _inspect(files: list[Path], look: Callable[[bytes], dict[str, Any]]) -> None
         except (Unreadable, BadSetting) as error:
             bad += 1
             told = {"error": {"file": str(path), "code": error.code, "zh": error.zh, "en": error.en}}
-        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+        sys.stdout.write(ask.as_line(told) + "\n")
     if bad:
         raise Refused("unreadable", f"{bad} 个文件无法理解", f"{bad} files could not be understood")
 

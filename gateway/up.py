@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -34,17 +35,30 @@ def doors_of(home_folder: Path) -> samples.Doors:
     """The doors of the gateway that serves this home. Raises `Refused` when none does."""
     try:
         told = json.loads(addresses_file(home_folder).read_text("utf-8"))
-    except (OSError, ValueError):
+        return samples.Doors(
+            smtp=(told["smtp"][0], told["smtp"][1]) if told["smtp"] else None,
+            web=told["web"],
+            drop=Path(told["drop"]) if told["drop"] else None,
+        )
+    except (OSError, ValueError, LookupError, TypeError):
+        # Without the file nobody serves; one that lacks something is not from a gateway like ours.
         raise Refused(
             "not_serving",
             f"{home_folder} 没有正在运行的网关；请先运行 jiesu serve",
             f"no gateway is serving {home_folder}; run jiesu serve first",
         ) from None
-    return samples.Doors(
-        smtp=(told["smtp"][0], told["smtp"][1]) if told.get("smtp") else None,
-        web=told.get("web"),
-        drop=Path(told["drop"]) if told.get("drop") else None,
-    )
+
+
+def end_with_parent() -> None:
+    """Ends this program in good order when the one that started it is gone: its end of our standard input closes, even by kill -9."""
+
+    def watch() -> None:
+        # Not sys.stdin, whose lock a waiting thread would hold when the interpreter ends.
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 class Up:
@@ -129,6 +143,8 @@ class Up:
             except subprocess.TimeoutExpired:
                 program.kill()
                 program.wait()
+            if program.stdin is not None:
+                program.stdin.close()
         self._programs.clear()
 
     @property
@@ -140,8 +156,9 @@ class Up:
         with (self._log_folder / f"{name}.log").open("ab") as log:
             # A session of its own: Ctrl-C reaches us alone, and we end them in order.
             program = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-m", "gateway.cli", *arguments],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "gateway.cli", *arguments, "--until-eof"],
+                # Kept open as long as we live; see `end_with_parent`.
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 env=os.environ | {"JIESU_HOME": str(self._settings.home)},

@@ -20,9 +20,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Where everything is installed, a skipped test is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
-    if os.environ.get("JIESU_NOTHING_SKIPPED") and skipped:
+    if os.environ.get("NOTHING_MAY_BE_SKIPPED") and skipped:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        reporter.write_line(f"{len(skipped)} tests were skipped, and JIESU_NOTHING_SKIPPED is set", red=True)
+        reporter.write_line(f"{len(skipped)} tests were skipped, and NOTHING_MAY_BE_SKIPPED is set", red=True)
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,45 @@ def test_up_stays_until_ctrl_c_and_leaves_nothing_running(tmp_path: Path) -> Non
     assert not (tmp_path / "home" / "serve.json").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGHUP, signal.SIGKILL])
+def test_nothing_outlives_up_however_it_ends(tmp_path: Path, sign: signal.Signals) -> None:
+    chosen = ports()
+    with (tmp_path / "out").open("wb") as out:
+        program = subprocess.Popen(
+            [*JIESU, "up"], cwd=ROOT, env=environment(tmp_path / "home", **chosen), stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        eventually(lambda: (tmp_path / "home" / "serve.json").exists() or program.poll() is not None, 100)
+        assert program.poll() is None, (tmp_path / "out").read_text("utf-8")
+        program.send_signal(sign)
+        assert program.wait(60) == (0 if sign is signal.SIGHUP else -signal.SIGKILL)
+    finally:
+        if program.poll() is None:
+            program.kill()
+            program.wait()
+    eventually(lambda: not (tmp_path / "home" / "serve.json").exists(), 60)
+    tracker = int(chosen["JIESU_TRACKER_URL"].split(":")[2].split("/")[0])
+    eventually(lambda: not listens(tracker) and not listens(int(chosen["JIESU_WEB_PORT"])), 60)
+    # The log is kept; the token that opens the page is not in it.
+    token = (tmp_path / "home" / "secrets" / "tracker-page.token").read_text().strip()
+    assert token not in (tmp_path / "home" / "log" / "tracker.log").read_text("utf-8")
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+def test_up_sends_samples_though_a_command_has_made_the_store_before(tmp_path: Path) -> None:
+    assert run(tmp_path / "home", "parked").returncode == 0
+    assert (tmp_path / "home" / "jiesu.db").exists()
+    ended = run(tmp_path / "home", "up", "--once", **ports())
+    assert ended.returncode == 0, ended.stderr
+    assert "14 件示例投诉" in ended.stderr
+
+
 def test_a_port_that_is_taken_is_named_with_the_remedy(tmp_path: Path) -> None:
     chosen = ports()
     with socket.create_server(("127.0.0.1", int(chosen["JIESU_SMTP_PORT"]))):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import select
+import subprocess
 from pathlib import Path
 
 import pytest
+from serving import JIESU, ROOT, environment
 
 from gateway import cli
 
@@ -17,6 +21,8 @@ CLASSES = {"product_quality", "service_attitude", "contract", "price", "other"}
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Runs the command in this process on a fresh home; gives exit code, output and messages."""
     monkeypatch.setenv("JIESU_HOME", str(tmp_path / "home"))
+    # The command line sets one for the whole process.
+    before = os.umask(0o022)
 
     def run(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["jiesu", *arguments])
@@ -26,7 +32,8 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         told = capsys.readouterr()
         return int(ended.value.code or 0), told.out, told.err
 
-    return run
+    yield run
+    os.umask(before)
 
 
 def test_classify_answers_for_one_text(ask) -> None:
@@ -92,6 +99,29 @@ def test_a_text_that_no_file_can_hold_does_not_stop_the_others(ask) -> None:
     code, out, _ = ask("classify", "--jsonl", "-", stdin=b'{"text": "\\ud800 \\u6f0f\\u6c34"}\n{"text": "x"}\n')
     assert code == 0
     assert len(out.splitlines()) == 2
+    assert ask("classify", "\ud800 漏水")[0] == 0
+
+
+def test_lines_are_answered_as_they_come_through_a_pipe(tmp_path: Path) -> None:
+    program = subprocess.Popen(
+        [*JIESU, "classify", "--jsonl", "-"],
+        cwd=ROOT,
+        env=environment(tmp_path / "home"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with program:
+        assert program.stdin
+        assert program.stdout
+        for line in (b'{"text": "x"}\n', b"nonsense\n"):
+            program.stdin.write(line)
+            program.stdin.flush()
+            # Would wait for ever if the whole input were awaited.
+            assert select.select([program.stdout], [], [], 100)[0]
+            answer = json.loads(program.stdout.readline())
+        assert answer["error"]["line"] == 2
+        program.stdin.close()
+    assert program.returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tomllib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from gateway import cli, config, home, settings_help
+from gateway import cli, config, home, settings_help, up
 from models.errors import BadSetting, Refused
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """The command line changes it for the whole process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
 
 CASES = sorted(Path(__file__).parents[1].joinpath("configs").glob("c-*"))
 
 
 def check_config(monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str, str]) -> None:
-    for name in [name for name in __import__("os").environ if name.startswith("JIESU_")]:
+    for name in [name for name in os.environ if name.startswith("JIESU_")]:
         monkeypatch.delenv(name)
     for name, value in {"JIESU_HOME": str(folder), **environment}.items():
         monkeypatch.setenv(name, value)
@@ -102,7 +113,37 @@ def test_a_password_is_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SystemExit) as ended:
         check_config(monkeypatch, tmp_path, {"JIESU_STORE_URL": "postgresql://jiesu:geheim@db.example/x"})
     assert ended.value.code == 0
-    assert "geheim" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "geheim" not in said
+    assert "store.url = postgresql://jiesu:…@db.example/x" in said
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:a@b/c#d@db/x", "postgresql://u:…@db/x"),
+        ("postgresql://db/x?password=geheim&sslmode=require", "postgresql://db/x?password=…&sslmode=require"),
+        ("sqlite:////srv/a@b/jiesu.db", "sqlite:////srv/a@b/jiesu.db"),
+    ],
+)
+def test_of_an_address_only_the_password_is_hidden(url: str, shown: str) -> None:
+    assert cli._without_password(url) == shown
+
+
+def test_paths_of_the_settings_begin_at_the_home(tmp_path: Path) -> None:
+    (tmp_path / "c.pem").write_text("")
+    (tmp_path / "jiesu.toml").write_text('[web]\ntls_certificate = "c.pem"\ntls_key = "c.pem"\n[drop]\nfolder = "calls"\n')
+    settings = config.load({"JIESU_HOME": str(tmp_path)})
+    assert settings.web.tls_certificate == settings.web.tls_key == str(tmp_path / "c.pem")
+    assert settings.drop_folder == tmp_path / "calls"
+    assert config.home({"JIESU_HOME": str(tmp_path)}) == settings.home
+
+
+@pytest.mark.parametrize("told", ["", "[]", "{}", '{"smtp": null, "web": "http://x"}', '{"smtp": [], "web": "x", "drop": 1}'])
+def test_addresses_that_lack_something_are_nobodys(tmp_path: Path, told: str) -> None:
+    (tmp_path / "serve.json").write_text(told)
+    with pytest.raises(Refused, match="no gateway is serving"):
+        up.doors_of(tmp_path)
 
 
 def test_what_an_orchestrator_sets_is_not_ours(tmp_path: Path) -> None:

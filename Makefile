@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS := $(wildcard classifiers/corpus/*.jsonl classifiers/lexicon/*.txt classifiers/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench train docs clean
+.PHONY: help run test check bench train classifier-report docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -26,6 +26,9 @@ bench: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Measure the speed,
 
 train: $(VENV)/run.ready ## Train the shipped model from the shipped corpus
 	@$(BIN)/jiesu train
+
+classifier-report: $(VENV)/run.ready classifiers/trained/shipped.skops ## How right the classifier is, and what each part brings and costs (FILES="a.jsonl b.jsonl": on these too)
+	@$(BIN)/python -m classifiers.report $(FILES)
 
 docs: $(VENV)/dev.ready ## Write the table of settings anew into docs/configuration.md
 	@$(BIN)/python docs/write_configuration.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ TOLERATED = 0.05
 _CAUTION = 0.5
 _LEAST_SURE = 0.8
 
+# No prediction sets: the likeliest class alone counts.
+ANY: Sequence[float] = ()
+
 # One standard deviation and a half above the observed rate: about 93 % of the time the true rate is lower.
 _DEVIATIONS = 1.5
 
@@ -33,29 +37,51 @@ class Ruling:
     code: str
 
 
-def rule(chances: NDArray[np.float64], threshold: float, anything: bool) -> Ruling:
+def rule(chances: NDArray[np.float64], threshold: float, anything: bool, least: Sequence[float] = ANY) -> Ruling:
     """Primary class, the two likeliest, and whether the likeliest is sure enough to be routed alone.
 
     chances:   probabilities of the five classes.
     threshold: least probability of the primary class that is routed alone.
+    least:     of each class, as `set_thresholds` gives it; `ANY` puts only the likeliest class into the set.
     anything:  whether the text held a single word that the trained model knows; without one nothing is sure.
     """
-    order = np.argsort(-chances, kind="stable")
+    values = chances.tolist()
+    order = sorted(range(len(values)), key=lambda place: -values[place])
     first, second = CLASSES[order[0]], CLASSES[order[1]]
     if not anything:
         return Ruling(first, (first, second), Decision.REVIEW, "nothing_to_go_by")
-    if bool(alone(chances[None, :], threshold)[0]):
+    inside = [place for place, value in enumerate(values) if value >= least[place]] if len(least) else [order[0]]
+    if first is not ComplaintClass.OTHER and inside == [order[0]] and values[order[0]] >= threshold:
         return Ruling(first, (first, second), Decision.AUTO, "sure")
     return Ruling(first, (first, second), Decision.REVIEW, "unsure")
 
 
-def alone(chances: Floats, threshold: float) -> NDArray[np.bool_]:
-    """Which texts (texts × classes) are sure enough to be routed without a person.
+def alone(chances: Floats, threshold: float, least: Sequence[float] = ANY) -> NDArray[np.bool_]:
+    """Which texts (texts × classes) are sure enough to be routed without a person: the prediction set is one class, and it is likely.
 
     `other` never is: what is no complaint goes to a person anyway, and on other hands' letters it is the class that errs most.
     """
-    sure: NDArray[np.bool_] = (chances.max(axis=1) >= threshold) & (chances.argmax(axis=1) != CLASSES.index(ComplaintClass.OTHER))
+    answers = chances.argmax(axis=1)
+    one = np.ones(len(chances), dtype=bool)
+    if len(least):
+        inside = chances >= np.asarray(least)
+        one = (inside.sum(axis=1) == 1) & inside[np.arange(len(chances)), answers]
+    sure: NDArray[np.bool_] = one & (chances.max(axis=1) >= threshold) & (answers != CLASSES.index(ComplaintClass.OTHER))
     return sure
+
+
+def set_thresholds(chances: Floats, labels: NDArray[np.int_], tolerated: float = TOLERATED) -> list[float]:
+    """For each class the probability from which on it belongs to a text's prediction set (class-conditional conformal prediction).
+
+    Of held-out texts of a class, all but the share put up with have at least this probability of it; half the tolerated share, as above.
+    0, which every text reaches, where a class has too few texts to tell.
+    """
+    least = []
+    for column in range(len(CLASSES)):
+        own = np.sort(chances[labels == column, column])
+        rank = int(tolerated * _CAUTION * (len(own) + 1))
+        least.append(float(f"{own[rank - 1]:.4g}") if rank >= 1 else 0.0)
+    return least
 
 
 def temperature(scores: Floats, labels: NDArray[np.int_]) -> float:
@@ -119,7 +145,7 @@ def secondary_thresholds(scores: Floats, truth: NDArray[np.int_], primary: NDArr
         best, best_f1 = 99.0, 0.0
         values, wanted = scores[eligible, column], truth[eligible, column]
         if name is not ComplaintClass.OTHER and wanted.sum() >= 5:
-            for step in range(-20, 21):
+            for step in range(-50, 21):
                 named = values >= step / 10
                 hit = float((named & (wanted == 1)).sum())
                 f1 = 2 * hit / (named.sum() + wanted.sum())

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from classifiers.linear import ZONES, Features
+from classifiers.features import ZONES, Features
 from classifiers.reading import Reading
 from classifiers.text import Words
 from models.verdict import Reason
 
-# How many reasons a verdict shows, and from how many columns they are put together.
+# How many words a verdict shows; all others together are one line more.
 SHOWN = 8
-_LOOKED_AT = 30
+REST = "〔其余〕"
 
 # A word whose part is smaller than this decided nothing.
 _LEAST = 0.01
@@ -32,72 +32,78 @@ _MASKED = {
 }
 
 
-def explain(reading: Reading, features: Features, names: Sequence[str], parts: Sequence[tuple[int, float]]) -> tuple[Reason, ...]:
-    """The strongest reasons, at most `SHOWN`, strongest first.
+class Explainer:
+    """Knows what each column of `features` is; read-only after it is made."""
 
-    names: of the word columns, by column; the facet columns lie behind them.
-    parts: (column, part of the score of the primary class) for each column that the text has.
+    def __init__(self, features: Features) -> None:
+        words, _, terms, facets = features.tables()
+        self._words = list(words)
+        self._terms = list(terms)
+        self._facets = facets
 
-    A facet's part is shared out evenly among the terms that made it count, and the parts of a term from all columns are added, so that a
-    person sees one line a word and the lines still add up to the score.
-    """
-    strongest = sorted(parts, key=lambda part: (-abs(part[1]), part[0]))[:_LOOKED_AT]
-    weights: defaultdict[str, float] = defaultdict(float)
-    spans: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
-    sharers: defaultdict[int, list[tuple[str, tuple[int, int] | None]]] | None = None
-    for column, weight in strongest:
-        if column < len(names):
-            term, places = _word(names[column], reading.said)
-            weights[term] += weight
-            spans[term].update(places)
-            continue
-        if sharers is None:
-            sharers = _sharers(reading, features)
-        terms = sharers[column - len(names)]
-        for term, place in terms:
-            weights[term] += weight / len(terms)
-            if place is not None:
-                spans[term].add(place)
-    ranked = sorted(weights.items(), key=lambda item: (-abs(item[1]), item[0]))
-    return tuple(Reason(term, round(weight, 4), tuple(sorted(spans[term]))) for term, weight in ranked[:SHOWN] if abs(weight) >= _LEAST)
+    def explain(self, reading: Reading, parts: Sequence[tuple[int, float]], score: float) -> tuple[Reason, ...]:
+        """The strongest reasons, at most `SHOWN`, and the rest of the score as one more; strongest first.
+
+        parts: (column, part of the score of the primary class) for each column that the text has.
+        score: of the primary class, above the mean of all; the weights add up to it, but for rounding.
+
+        A facet's part is shared out evenly among the terms that made it count, and the parts of a term from all columns are added, so
+        that a person sees one line a word.
+        """
+        weights: defaultdict[str, float] = defaultdict(float)
+        sharers: defaultdict[int, list[str]] | None = None
+        known = len(self._words)
+        for column, weight in parts:
+            if column < known:
+                weights[self._words[column]] += weight
+            elif column < known + len(self._terms):
+                weights[self._terms[column - known]] += weight
+            elif weight:
+                if sharers is None:
+                    sharers = self._sharers(reading)
+                terms = sharers[column]
+                for term in terms:
+                    weights[term] += weight / len(terms)
+        strong = [item for item in weights.items() if not -_LEAST < item[1] < _LEAST]
+        strong.sort(key=lambda item: (-abs(item[1]), item[0]))
+        ranked = [(word, round(weight, 4)) for word, weight in strong[:SHOWN]]
+        reasons = [Reason(_MASKED.get(word, word), weight, _places(word, reading)) for word, weight in ranked]
+        rest = round(score - sum(weight for _, weight in ranked), 4)
+        if ranked and rest:
+            reasons.append(Reason(REST, rest))
+            reasons.sort(key=lambda reason: -abs(reason.weight))
+        return tuple(reasons)
+
+    def _sharers(self, reading: Reading) -> defaultdict[int, list[str]]:
+        """For each facet column the terms that count in it."""
+        found: defaultdict[int, list[str]] = defaultdict(list)
+        places = self._facets
+        for hit in reading.title_hits:
+            for code in hit.facets:
+                if (column := places.get((ZONES[0], code))) is not None:
+                    found[column].append(hit.term)
+        for hit, demand in zip(reading.hits, reading.demand, strict=True):
+            for code in hit.facets:
+                if (column := places.get((ZONES[2], code))) is not None:
+                    found[column].append(hit.term)
+                    if demand:
+                        found[places[ZONES[1], code]].append(hit.term)
+        return found
 
 
-def _sharers(reading: Reading, features: Features) -> defaultdict[int, list[tuple[str, tuple[int, int] | None]]]:
-    """For each facet column, counted from the first of them, the terms that count in it and where they stand in what was said."""
-    found: defaultdict[int, list[tuple[str, tuple[int, int] | None]]] = defaultdict(list)
-    for hit in reading.title_hits:
-        for place in features.facet_places(hit, ZONES[0]):
-            found[place].append((hit.term, None))
-    for hit, demand in zip(reading.hits, reading.demand, strict=True):
-        where = reading.said.clean.span(hit.start, hit.end)
-        zones = ZONES[1:] if demand else ZONES[2:]
-        for zone in zones:
-            for place in features.facet_places(hit, zone):
-                found[place].append((hit.term, where))
-    return found
+def _places(word: str, reading: Reading) -> tuple[tuple[int, int], ...]:
+    """Where a word or term stands in what was said."""
+    clean = reading.said.clean
+    found = {clean.span(start, end) for start, end in _of_words(word, reading.said)}
+    found.update(clean.span(hit.start, hit.end) for hit in reading.hits if hit.term == word)
+    return tuple(sorted(found))
 
 
-def _word(name: str, said: Words) -> tuple[str, list[tuple[int, int]]]:
-    """How a word feature is shown to people, and where it stands in what was said."""
-    wanted = name.lstrip("^").split(" ")
-    term = "".join(_MASKED.get(word, word) for word in wanted)
-    return term, list(_places(wanted, said))
-
-
-def _places(wanted: Sequence[str], said: Words) -> Iterator[tuple[int, int]]:
-    words = said.words
+def _of_words(word: str, said: Words) -> Iterator[tuple[int, int]]:
     place = -1
     while True:
         try:
-            place = words.index(wanted[0], place + 1)
+            place = said.words.index(word, place + 1)
         except ValueError:
             return
-        last = place
-        if len(wanted) == 2:
-            last = place + 1
-            # A blank may stand between the two words of a pair.
-            while last < len(words) and words[last] == " ":
-                last += 1
-            if last >= len(words) or words[last] != wanted[1]:
-                continue
-        yield said.clean.span(said.starts[place], said.ends[last])
+        yield said.starts[place], said.ends[place]

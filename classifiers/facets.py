@@ -1,13 +1,13 @@
 """The facet lexicon: which words are signs of what, found in one Aho-Corasick pass over a normalised text.
 
 What generalises to texts of other hands is not the word but what it is a sign of (`classifier-study.md`: the lexicon was worth 12 to 16
-points). The data is `lexicon/facets.txt`, whose first lines say its format.
+points). The data is `lexicon/facets.txt`, whose first lines say its format; a company's staff may add terms in a file of the same format.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,11 +68,39 @@ def parse_facets(lines: Iterable[str], source: str) -> tuple[Facet, ...]:
     return tuple(facets)
 
 
-class FacetIndex:
-    """All terms of all facets in one automaton; read-only after it is built, so threads may share it."""
+def add_terms(
+    facets: tuple[Facet, ...], extra: Sequence[Facet], source: str, clean: Callable[[str], str] = str.lower
+) -> tuple[tuple[Facet, ...], tuple[str, ...]]:
+    """`facets` with the terms of `extra` behind their own, and what was left out and why, one sentence each.
 
-    def __init__(self, facets: tuple[Facet, ...]) -> None:
+    Codes, hints and names stay those of `facets`: a trained model has no weight for another facet, so its terms are left out.
+    `clean` writes a term as normalised text has it; a term of which nothing is left, or that has a blank then, is left out too.
+    """
+    told: list[str] = []
+    known = {facet.code: dict.fromkeys(facet.terms) for facet in facets}
+    for facet in extra:
+        terms = known.get(facet.code)
+        if terms is None:
+            told.append(f"{source}: [{facet.code}] is not a facet of the lexicon; its {len(facet.terms)} terms are ignored")
+            continue
+        for term in facet.terms:
+            cleaned = clean(term)
+            if not cleaned or any(char.isspace() for char in cleaned):
+                told.append(f"{source}: [{facet.code}] {term!r} is no word once it is normalised; it is ignored")
+            else:
+                terms[cleaned] = None
+    return tuple(Facet(facet.code, facet.hint, facet.zh, tuple(known[facet.code])) for facet in facets), tuple(told)
+
+
+class FacetIndex:
+    """All terms of all facets in one automaton; read-only after it is built, so threads may share it.
+
+    told: what of a staff file was left out and why; empty for the shipped lexicon.
+    """
+
+    def __init__(self, facets: tuple[Facet, ...], told: tuple[str, ...] = ()) -> None:
         self.facets = facets
+        self.told = told
         self.codes = tuple(facet.code for facet in facets)
         owners: dict[str, list[str]] = {}
         for facet in facets:
@@ -116,3 +144,22 @@ def shipped_facets() -> FacetIndex:
     """The shipped lexicon, read once."""
     with _lock:
         return _shipped()
+
+
+def load_facets(extra: Path | None = None) -> FacetIndex:
+    """The shipped lexicon, with the terms of the staff file `extra` added to its facets; a file that is not there adds nothing.
+
+    What was left out is in `told`. Raises `ValueError` naming file and line where `extra` is malformed or is no UTF-8 text.
+    """
+    shipped = shipped_facets()
+    if extra is None or not extra.exists():
+        return shipped
+    # `text` takes the user dictionary from here, so it can only be asked later.
+    from classifiers.text import normalise
+
+    try:
+        # An editor on Windows puts a mark before the first line.
+        lines = extra.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{extra.name}: must be UTF-8 text ({error})") from error
+    return FacetIndex(*add_terms(shipped.facets, parse_facets(lines, extra.name), extra.name, lambda term: normalise(term).text))

@@ -153,6 +153,8 @@ def find_estate(text: str, known: re.Pattern[str] | None, frequency: Callable[[s
 
 # How much a piece must weigh to be taken for a name.
 _LEAST = 5.5
+# What stands around a piece, and how often it is named, weigh no more than this together.
+_AT_MOST_AROUND = 3.5
 
 
 def _candidate(text: str, start: int, end: int, frequency: Callable[[str], int]) -> tuple[float, int, int] | None:
@@ -181,6 +183,8 @@ def _candidate(text: str, start: int, end: int, frequency: Callable[[str], int])
     weight += 4.0 * sum(char in chars for char in piece) / len(piece)
     weight += 0.5 * (3 <= len(piece) <= 5) - 1.0 * (len(piece) > 6) - 1.5 * (len(piece) == 2)
     weight += 1.0 if frequency(piece) == 0 else -2.0
+    if weight + _AT_MOST_AROUND < _LEAST:
+        return None
     if _LEFT.search(text[max(0, start - 4) : start]):
         weight += 1.0
     if _RIGHT.match(text[end : end + 6]):

@@ -6,9 +6,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from classifiers.base import Query
-from classifiers.facets import FacetIndex, Hit, shipped_facets
+from classifiers.facets import FacetIndex, Hit, load_facets
 from classifiers.text import Segmenter, Words, normalise, segment, shipped_segmenter
 
 # Where a sentence ends, in normalised text; the lines of a chat end like sentences.
@@ -76,6 +77,9 @@ class Reader:
         return [place in asking for place in sentence]
 
 
-def shipped_reader() -> Reader:
-    """The reader with jieba and the shipped lexicon."""
-    return Reader(shipped_segmenter(), shipped_facets())
+def shipped_reader(extra: Path | None = None) -> Reader:
+    """The reader with jieba and the shipped lexicon, to whose facets the terms of the staff file `extra` are added (`load_facets`).
+
+    The staff's terms are not added to jieba: a trained model knows the words as they were cut when it was trained.
+    """
+    return Reader(shipped_segmenter(), load_facets(extra))

@@ -12,7 +12,7 @@ import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 # Every type outside skops' own defaults that a trained model may hold. Nothing is ever added to this list at run time.
-TRUSTED = ("classifiers.linear.Features", "classifiers.linear.OneVsRest")
+TRUSTED = ("classifiers.features.Features", "classifiers.blend.Blend", "classifiers.linear.OneVsRest")
 
 _SCHEMA = "schema.json"
 

@@ -5,6 +5,7 @@ Every step keeps the way back to the original characters, so that the words that
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import unicodedata
@@ -24,6 +25,8 @@ _HEAD, _TAIL = 14_000, 6_000
 
 # jieba is quadratic in the length of a run of characters that its dictionary does not know (80,000 take 27 s), so runs are cut.
 LONGEST_RUN = 400
+
+_LATIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,11 @@ def mask(text: str) -> tuple[str, list[tuple[int, int, int]]]:
     return "".join(parts), places
 
 
+# What jieba looks up, and what it gives back character by character.
+_KNOWABLE = re.compile(r"[\u4e00-\u9fd5a-zA-Z0-9+#&._%\-]")
+_BLOCKS = re.compile(r"[\u4e00-\u9fd5a-zA-Z0-9+#&._%\-]+|[^\u4e00-\u9fd5a-zA-Z0-9+#&._%\-]+")
+
+
 class Segmenter(Protocol):
     """What cuts a masked text into words. The words put together are the text again."""
 
@@ -201,12 +209,60 @@ class JiebaSegmenter:
         self._jieba.initialized = True
         for word in words:
             self._jieba.add_word(word)
+        total = math.log(self._jieba.total)
+        self._weights = {count: math.log(count) - total for count in {1, *self._jieba.FREQ.values()} if count}
 
     def cut(self, text: str) -> Iterator[str]:
         """The words of `text`, in order; runs of unknown characters are cut at `LONGEST_RUN`."""
-        if _LONG_RUN.search(text) is None:
-            return iter(self._jieba.cut(text, HMM=self._hmm))
-        return (word for piece in _PIECES.findall(text) for word in self._jieba.cut(piece, HMM=self._hmm))
+        pieces = [text] if _LONG_RUN.search(text) is None else _PIECES.findall(text)
+        if self._hmm:
+            return (word for piece in pieces for word in self._jieba.cut(piece))
+        return (word for piece in pieces for block in _BLOCKS.findall(piece) for word in self._block(block))
+
+    def reference(self, text: str) -> Iterator[str]:
+        """The words of `text` as jieba itself cuts it; only tests ask."""
+        return iter(self._jieba.cut(text, HMM=self._hmm))
+
+    def _block(self, block: str) -> Iterable[str]:
+        """The words of a run of characters that the dictionary may hold; of anything else, each character.
+
+        The likeliest path over the dictionary as jieba finds it without its hidden Markov model, by its very arithmetic (a test holds the
+        two equal), but in one pass and with each logarithm taken once: less than half the time.
+        """
+        if len(block) == 1 or not _KNOWABLE.match(block):
+            return block
+        known, weights, length = self._jieba.FREQ.get, self._weights, len(block)
+        best = [0.0] * (length + 1)
+        ends = [0] * length
+        for start in range(length - 1, -1, -1):
+            top, stop, end = -math.inf, start + 1, start + 1
+            count = known(block[start])
+            while count is not None:
+                # Of paths as likely jieba takes the longer word.
+                if count and (score := weights[count] + best[end]) >= top:
+                    top, stop = score, end
+                end += 1
+                if end > length:
+                    break
+                count = known(block[start:end])
+            ends[start] = stop
+            best[start] = top if top > -math.inf else weights[1] + best[start + 1]
+        words: list[str] = []
+        place = latin = 0
+        while place < length:
+            stop = ends[place]
+            # Latin letters and digits that stand alone are put together.
+            if stop == place + 1 and block[place] in _LATIN:
+                latin += 1
+            else:
+                if latin:
+                    words.append(block[place - latin : place])
+                    latin = 0
+                words.append(block[place:stop])
+            place = stop
+        if latin:
+            words.append(block[place - latin :])
+        return words
 
     def frequency(self, word: str) -> int:
         """How often jieba's dictionary counts `word`; 0 where it has none."""

@@ -5,33 +5,27 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
-
-from classifiers import abstain, corpus
+from classifiers import abstain, corpus, heldout
 from classifiers.corpus import Example
 from classifiers.evaluate import Figures, figures
-from classifiers.linear import CLASSES, Floats, OneVsRest, pipeline, softmax
+from classifiers.heldout import Material, Progress
+from classifiers.linear import CLASSES, Floats, softmax
 from classifiers.linear_classifier import LinearClassifier
-from classifiers.reading import Reader, Reading, shipped_reader
+from classifiers.reading import Reader, shipped_reader
 from classifiers.stored import BadTrainedModel, digest, pack, unpack
 
 # Where the shipped trained model is built by `make`; git ignores it, because it follows from the corpus bit for bit.
 _TRAINED = Path(__file__).parent / "trained"
 
-FOLDS = 5
 LEAST_TEXTS = 50
 
 _LIBRARIES = ("jieba", "numpy", "scikit-learn", "scipy", "skops", "pyahocorasick")
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +36,12 @@ class Trained:
     card: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """Scores of texts by models that were not taught their stories (texts × classes), in the order of the examples."""
+def build(
+    examples: Sequence[Example], *, reader: Reader | None = None, progress: Progress | None = None, tolerated: float = abstain.TOLERATED
+) -> Trained:
+    """Train on `examples`, calibrate on registers left out, and describe the result.
 
-    primary: Floats
-    also: Floats
-
-
-def build(examples: Sequence[Example], *, reader: Reader | None = None, progress: Progress | None = None) -> Trained:
-    """Train on `examples`, calibrate on folds split by scenario, and describe the result.
+    tolerated: the share of wrongly routed complaints that the operator puts up with among those routed alone.
 
     Raises `ValueError` when there are fewer than `LEAST_TEXTS` texts or fewer scenarios than folds.
     `progress` is told (what is being done, share done between 0 and 1).
@@ -61,18 +51,27 @@ def build(examples: Sequence[Example], *, reader: Reader | None = None, progress
     if len(examples) < LEAST_TEXTS:
         raise ValueError(f"{len(examples)} texts are too few to train on; at least {LEAST_TEXTS} are needed")
     tell("read", 0.0)
-    reader = reader or shipped_reader()
-    readings = reader.read_all([example.query for example in examples])
-    labels = np.array([CLASSES.index(example.primary) for example in examples], dtype=int)
-    held_out = cross_validate(readings, examples, reader.facets.codes, tell)
-    warmth = abstain.temperature(held_out.primary, labels)
-    chances = softmax(held_out.primary, warmth)
-    threshold = abstain.auto_threshold(chances, labels)
-    answers = chances.argmax(axis=1)
-    thresholds = abstain.secondary_thresholds(held_out.also, _secondary_truth(examples), answers)
-    tell("fit", 0.8)
-    model, also = _fit(readings, examples, reader.facets.codes)
-    content = {"pipeline": model, "also": also, "temperature": warmth, "threshold": threshold, "secondary": thresholds}
+    of = heldout.material(examples, reader or shipped_reader())
+    labels = of.labels
+    stories = heldout.scores(of, heldout.by_story(of), tell=lambda fold: tell("cross-validate", 0.1 + 0.08 * fold))
+    strange = heldout.scores(of, heldout.by_register(of), stories, tell=lambda fold: tell("cross-validate", 0.5 + 0.08 * fold))
+    # How sure to be is decided on registers never seen, which is what a company's own texts are.
+    warmth = abstain.temperature(strange.primary, labels)
+    chances = softmax(stories.primary, warmth)
+    unseen = softmax(strange.primary, warmth)
+    threshold = abstain.auto_threshold(unseen, labels, tolerated)
+    least = abstain.set_thresholds(unseen, labels, tolerated)
+    thresholds = abstain.secondary_thresholds(strange.also, of.secondary(), unseen.argmax(axis=1))
+    tell("fit", 0.85)
+    model, also = heldout.fit(of)
+    content = {
+        "pipeline": model,
+        "also": also,
+        "temperature": warmth,
+        "threshold": threshold,
+        "least": least,
+        "secondary": thresholds,
+    }
     tell("pack", 0.95)
     data = pack(content)
     sha256 = digest(data)
@@ -85,7 +84,9 @@ def build(examples: Sequence[Example], *, reader: Reader | None = None, progress
         "temperature": warmth,
         "threshold": threshold,
         "secondary": dict(zip((str(name) for name in CLASSES), thresholds, strict=True)),
-        "figures": _figures(examples, labels, chances, held_out.also, threshold, thresholds),
+        "least": dict(zip((str(name) for name in CLASSES), least, strict=True)),
+        "figures": _figures(of, chances, stories.also, content),
+        "unseen_registers": _figures(of, unseen, strange.also, content),
     }
     tell("done", 1.0)
     return Trained(data, card)
@@ -131,64 +132,15 @@ def load_shipped(path: Path | None = None, *, estates: Collection[str] = ()) -> 
     return load(trained.data, trained.card, estates=estates)
 
 
-def cross_validate(
-    readings: Sequence[Reading], examples: Sequence[Example], facets: Sequence[str], progress: Progress | None = None
-) -> HeldOut:
-    """Scores for every example by a model that saw no text of its scenario. Raises `ValueError` with fewer scenarios than folds."""
-    # Only training needs it, and the gateway starts sooner without.
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    labels = np.array([CLASSES.index(example.primary) for example in examples], dtype=int)
-    groups = [example.scenario for example in examples]
-    if len(set(groups)) < FOLDS:
-        raise ValueError(f"{len(set(groups))} scenarios are too few for {FOLDS} folds")
-    primary = np.zeros((len(examples), len(CLASSES)))
-    also = np.zeros_like(primary)
-    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    for fold, (seen, unseen) in enumerate(splitter.split(labels, labels, groups)):
-        if progress:
-            progress("cross-validate", 0.2 + 0.6 * fold / FOLDS)
-        model, second = _fit([readings[place] for place in seen], [examples[place] for place in seen], facets)
-        rows = model.named_steps["features"].transform([readings[place] for place in unseen])
-        primary[unseen] = model.named_steps["classes"].decision_function(rows)
-        also[unseen] = second.decision_function(rows)
-    return HeldOut(primary, also)
-
-
-def _fit(readings: Sequence[Reading], examples: Sequence[Example], facets: Sequence[str]) -> tuple[Pipeline, OneVsRest]:
-    """The pipeline for the primary class, and over the same features the model for every class a text complains of."""
-    model = pipeline(facets)
-    rows = model.named_steps["features"].fit(readings).transform(readings)
-    truth = np.zeros((len(examples), len(CLASSES)), dtype=int)
-    for place, example in enumerate(examples):
-        truth[place, CLASSES.index(example.primary)] = 1
-    model.named_steps["classes"].fit(rows, truth)
-    return model, OneVsRest().fit(rows, truth | _secondary_truth(examples))
-
-
-def _secondary_truth(examples: Sequence[Example]) -> NDArray[np.int_]:
-    truth = np.zeros((len(examples), len(CLASSES)), dtype=int)
-    for place, example in enumerate(examples):
-        for name in example.secondary:
-            truth[place, CLASSES.index(name)] = 1
-    return truth
-
-
-def _figures(
-    examples: Sequence[Example],
-    labels: NDArray[np.int_],
-    chances: Floats,
-    also: Floats,
-    threshold: float,
-    thresholds: list[float],
-) -> dict[str, Any]:
-    """Cross-validated figures of all texts and of each register, as JSON values."""
+def _figures(of: Material, chances: Floats, also: Floats, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Held-out figures of all texts and of each register, as JSON values."""
+    examples, labels = of.examples, of.labels
     answers = chances.argmax(axis=1)
     secondary = []
     for place, example in enumerate(examples):
-        named = abstain.secondary_of(also[place], thresholds, CLASSES[answers[place]])
+        named = abstain.secondary_of(also[place], content["secondary"], CLASSES[answers[place]])
         secondary.append((frozenset(map(CLASSES.index, example.secondary)), frozenset(map(CLASSES.index, named))))
-    auto = abstain.alone(chances, threshold)
+    auto = abstain.alone(chances, content["threshold"], content["least"])
 
     def part(places: list[int]) -> Figures:
         return figures(chances[places], labels[places], auto[places], [secondary[place] for place in places])

@@ -6,6 +6,7 @@ import threading
 
 from classifiers import train
 from classifiers.base import Classifier
+from classifiers.heldout import Progress
 from gateway.clock import Clock
 from gateway.store import trained
 from gateway.store.engine import Store
@@ -20,7 +21,7 @@ class StoredChampion:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, *, estates: tuple[str, ...] = (), crowns: bool = True, progress: train.Progress | None = None
+        self, store: Store, clock: Clock, *, estates: tuple[str, ...] = (), crowns: bool = True, progress: Progress | None = None
     ) -> None:
         self._store, self._clock, self._estates, self._crowns, self._progress = store, clock, estates, crowns, progress
         self._lock = threading.Lock()
@@ -57,7 +58,7 @@ class StoredChampion:
         return self._loaded is not None
 
 
-def shipped(progress: train.Progress | None = None) -> train.Trained:
+def shipped(progress: Progress | None = None) -> train.Trained:
     """The shipped trained model; trained from the shipped corpus where `make` has not done so."""
     if train.shipped_path().exists():
         return train.read_shipped()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifiers.abstain import alone, auto_threshold, rule, secondary_of, secondary_thresholds, temperature
+from classifiers.abstain import alone, auto_threshold, rule, secondary_of, secondary_thresholds, set_thresholds, temperature
 from classifiers.linear import softmax
 from models.verdict import ComplaintClass, Decision
 
@@ -87,3 +87,38 @@ def test_secondary_thresholds_part_the_labelled_from_the_rest() -> None:
     thresholds = secondary_thresholds(scores, truth, np.zeros(40, dtype=int))
     assert -1.5 <= thresholds[1] < 0.6
     assert thresholds[4] == 99.0
+
+
+def test_a_text_whose_set_holds_two_classes_goes_to_a_person() -> None:
+    chances = np.array([0.02, 0.03, 0.9, 0.04, 0.01])
+    alone_in_it = [0.1, 0.1, 0.1, 0.1, 0.1]
+    assert rule(chances, 0.8, anything=True, least=alone_in_it).decision is Decision.AUTO
+    assert rule(chances, 0.8, anything=True, least=[0.1, 0.1, 0.1, 0.03, 0.1]).decision is Decision.REVIEW
+    # The likeliest class itself may be too unlikely for its class.
+    assert rule(chances, 0.8, anything=True, least=[0.1, 0.1, 0.95, 0.1, 0.1]).decision is Decision.REVIEW
+
+
+def test_one_text_is_ruled_as_many_are() -> None:
+    rng = np.random.default_rng(3)
+    scores, labels = sample(2000, 0.1, rng)
+    chances = softmax(scores, 1.0)
+    least = set_thresholds(chances, labels)
+    routed = alone(chances, 0.8, least)
+    assert routed.any()
+    assert [rule(row, 0.8, anything=True, least=least).decision is Decision.AUTO for row in chances] == routed.tolist()
+
+
+@pytest.mark.parametrize("tolerated", [0.02, 0.05, 0.2])
+def test_sets_hold_the_label_of_new_texts_of_every_class_as_often_as_promised(tolerated: float) -> None:
+    rng = np.random.default_rng(4)
+    seen, new = sample(20_000, 0.1, rng), sample(20_000, 0.1, rng)
+    least = np.array(set_thresholds(softmax(seen[0], 1.0), seen[1], tolerated))
+    chances = softmax(new[0], 1.0)
+    for place in range(5):
+        own = chances[new[1] == place]
+        assert (own[:, place] < least[place]).mean() <= tolerated
+
+
+def test_a_class_with_few_texts_is_in_every_set() -> None:
+    chances, labels = np.tile(SURE, (10, 1)), np.full(10, 2)
+    assert set_thresholds(chances, labels) == [0.0] * 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -79,6 +80,17 @@ def test_spans_point_at_what_the_customer_wrote() -> None:
     (verdict,) = classifier.classify([Query(said)])
     (reason,) = [reason for reason in verdict.reasons if reason.term == "漏水"]
     assert [said[start:end] for start, end in reason.spans] == ["漏\u200b水"]
+
+
+def test_reasons_add_up_to_the_score() -> None:
+    classifier = train.load(trained().data, trained().card)
+    queries = [example.query for example in corpus.shipped_corpus()[5::100]]
+    for query, verdict in zip(queries, classifier.classify(queries), strict=True):
+        if verdict.reasons:
+            # The score of the primary class above the mean of all is what its probability says, times the temperature.
+            logs = [math.log(chance) for chance in verdict.probabilities.values()]
+            score = classifier.temperature * (math.log(verdict.probabilities[verdict.primary]) - sum(logs) / len(logs))
+            assert sum(reason.weight for reason in verdict.reasons) == pytest.approx(score, abs=0.02), query.said
 
 
 def test_changed_bytes_are_refused() -> None:

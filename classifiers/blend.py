@@ -33,7 +33,7 @@ _SMOOTH = 0.3
 class Blend(BaseEstimator):  # type: ignore[misc]
     """Learns the table of weights; `fit` takes rows of `Features`, an indicator matrix (texts × classes) and a weight a row.
 
-    bayes, rules, four, words: how much each voice counts: naive Bayes over terms; the lexicon's hints as they stand; free words choosing
+    bayes, rules, four, words: how much each voice counts: naive Bayes over terms (silent by default, see docs/classifier.md); the lexicon's hints as they stand; free words choosing
         among the four complaint classes alone; free words for each class against the rest.
     strength: how much a term's facets are worth as evidence beside the term's own texts. High on purpose (`classifier-study.md`): it costs
         a point on registers left out of the corpus, and is worth more on letters of other hands.
@@ -46,7 +46,7 @@ class Blend(BaseEstimator):  # type: ignore[misc]
         self,
         lexicon: str = "",
         C: float = 1.0,
-        bayes: float = 2.0,
+        bayes: float = 0.0,
         rules: float = 1.3,
         four: float = 0.4,
         words: float = 0.4,
@@ -83,7 +83,8 @@ class Blend(BaseEstimator):  # type: ignore[misc]
             total[:, :words] += self.four * four
         if lexicon.terms:
             terms = X[:, words : words + len(lexicon.terms)]
-            total[:, words : words + len(lexicon.terms)] = self.bayes * self._bayes(terms, y * weight[:, None], lexicon)
+            if self.bayes:
+                total[:, words : words + len(lexicon.terms)] = self.bayes * self._bayes(terms, y * weight[:, None], lexicon)
             hints = [hint for hint in lexicon.hints if hint >= 0] * len(ZONES)
             voices = np.where(np.array(hints) == _OTHER, _RULE_FOR_OTHER, 1.0)
             total[hints, np.arange(X.shape[1] - facet_columns, X.shape[1])] = self.rules * voices

@@ -56,8 +56,8 @@ def test_the_lexicon_is_carried_without_the_facets_that_do_not_vote() -> None:
 
 
 def test_a_term_that_no_text_held_speaks_for_its_facet() -> None:
-    assert best("洇水", four=0.0, words=0.0, rules=0.0) == QUALITY
-    assert best("订金", four=0.0, words=0.0, rules=0.0) == CONTRACT
+    assert best("洇水", bayes=2.0, four=0.0, words=0.0, rules=0.0) == QUALITY
+    assert best("订金", bayes=2.0, four=0.0, words=0.0, rules=0.0) == CONTRACT
 
 
 def test_the_rules_need_no_text() -> None:

@@ -229,8 +229,11 @@ class JiebaSegmenter:
         The likeliest path over the dictionary as jieba finds it without its hidden Markov model, by its very arithmetic (a test holds the
         two equal), but in one pass and with each logarithm taken once: less than half the time.
         """
-        if len(block) == 1 or not _KNOWABLE.match(block):
+        if len(block) == 1:
             return block
+        if not _KNOWABLE.match(block):
+            # A line end of two characters is one word to jieba.
+            return _APART.findall(block)
         known, weights, length = self._jieba.FREQ.get, self._weights, len(block)
         best = [0.0] * (length + 1)
         ends = [0] * length
@@ -269,6 +272,7 @@ class JiebaSegmenter:
         return int(self._jieba.FREQ.get(word) or 0)
 
 
+_APART = re.compile(r"\r\n|.", re.DOTALL)
 _lock = threading.Lock()
 
 

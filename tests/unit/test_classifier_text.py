@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from classifiers import corpus
@@ -100,14 +100,16 @@ ANY_TEXT = st.text(alphabet=st.characters(), max_size=120) | st.text(alphabet="�
 
 @settings(max_examples=300, deadline=None)
 @given(ANY_TEXT)
+@example("漏水\r\n，\r\n")
+@example("\r\n")
 def test_cuts_as_jieba_does(written: str) -> None:
     own = segmenter().cut(written)
     assert list(own) == list(segmenter().reference(written))
 
 
 def test_cuts_the_corpus_as_jieba_does() -> None:
-    for example in corpus.shipped_corpus()[::7]:
-        masked, _ = cut.mask(cut.normalise(example.query.said).text)
+    for text in corpus.shipped_corpus()[::7]:
+        masked, _ = cut.mask(cut.normalise(text.query.said).text)
         assert list(segmenter().cut(masked)) == list(segmenter().reference(masked))
 
 

@@ -15,7 +15,7 @@ from models.verdict import ComplaintClass, Decision
 # The share of wrongly routed complaints that is put up with among those routed alone.
 TOLERATED = 0.05
 
-# Composed texts are easier than a company's own (`classifier-study.md`), so on them only half the tolerated rate is allowed, and nothing
+# Composed texts are easier than a company's own (`docs/classifier.md`), so on them only half the tolerated rate is allowed, and nothing
 # below this probability is ever routed alone.
 _CAUTION = 0.5
 _LEAST_SURE = 0.8

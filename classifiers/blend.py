@@ -35,7 +35,7 @@ class Blend(BaseEstimator):  # type: ignore[misc]
 
     bayes, rules, four, words: how much each voice counts: naive Bayes over terms (silent by default, see docs/classifier.md); the lexicon's
         hints as they stand; free words choosing among the four complaint classes alone; free words for each class against the rest.
-    strength: how much a term's facets are worth as evidence beside the term's own texts. High on purpose (`classifier-study.md`): it costs
+    strength: how much a term's facets are worth as evidence beside the term's own texts. High on purpose (`docs/classifier.md`): it costs
         a point on registers left out of the corpus, and is worth more on letters of other hands.
     hint: the share of that evidence which the lexicon's hint gives; the rest is how the facet's terms are spread over the texts.
 

@@ -1,6 +1,6 @@
 """The facet lexicon: which words are signs of what, found in one Aho-Corasick pass over a normalised text.
 
-What generalises to texts of other hands is not the word but what it is a sign of (`classifier-study.md`: the lexicon was worth 12 to 16
+What generalises to texts of other hands is not the word but what it is a sign of (`docs/classifier.md`: the lexicon was worth 12 to 16
 points). The data is `lexicon/facets.txt`, whose first lines say its format; a company's staff may add terms in a file of the same format.
 """
 

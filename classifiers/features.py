@@ -26,7 +26,7 @@ ZONES = ("title", "demand", "body")
 _ZONE_WEIGHTS = (3.0, 2.0, 1.0)
 
 # Facets that do not vote: angry letters go to authorities whatever they complain of, so these words must not speak for `other`
-# (`classifier-study.md`). They stay in the lexicon for the segmenter and for people.
+# (`docs/classifier.md`). They stay in the lexicon for the segmenter and for people.
 NO_FEATURES = frozenset({"gov", "authority"})
 
 # A term counts no more than this however often it stands, and a text is taken to hold at least so much.

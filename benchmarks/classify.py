@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.measuring import Report, percentile, ratios, rounds
-from classifiers import corpus, train
+from classifiers import corpus, train, trained_model
 from classifiers.base import Query
 from gateway.flow import FLOW
 
@@ -28,7 +28,7 @@ def measure(report: Report, folder: Path, *, quick: bool) -> None:
     queries = _texts(count)
     chars = sum(len(query.title) + len(query.said) for query in queries) / len(queries)
     lcut = _jieba(folder)
-    classifier = train.load_shipped() if train.shipped_path().exists() else train.load(*_built())
+    classifier = trained_model.load_shipped() if trained_model.shipped_path().exists() else trained_model.load(*_built())
     batch = next(stage.batch for stage in FLOW if stage.kind == "triage")
     classifier.classify(queries[:batch])
     alone: list[float] = []

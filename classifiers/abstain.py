@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.linear import CLASSES, Floats, softmax
+from classifiers.scores import CLASSES, Floats, softmax
 from models.verdict import ComplaintClass, Decision
 
 # The share of wrongly routed complaints that is put up with among those routed alone.
@@ -24,7 +24,7 @@ _LEAST_SURE = 0.8
 ANY: Sequence[float] = ()
 
 # One standard deviation and a half above the observed rate: about 93 % of the time the true rate is lower.
-_DEVIATIONS = 1.5
+DEVIATIONS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,17 @@ def set_thresholds(chances: Floats, labels: NDArray[np.int_], tolerated: float =
     return least
 
 
-def temperature(scores: Floats, labels: NDArray[np.int_]) -> float:
+def temperature(scores: Floats, labels: NDArray[np.int_], weights: Floats | None = None) -> float:
     """The number that scores are divided by so that the labels of texts held out become likeliest (temperature scaling, Guo et al. 2017).
 
+    weights: how much each text counts; evenly where there are none.
     Found by golden section between 0.05 and 5, rounded to four significant digits.
     """
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
         chances = softmax(scores, math.exp(log_temperature))[rows, labels]
-        return -float(np.mean(np.log(np.maximum(chances, 1e-12))))
+        return -float(np.average(np.log(np.maximum(chances, 1e-12)), weights=weights))
 
     low, high = math.log(0.05), math.log(5.0)
     ratio = (math.sqrt(5) - 1) / 2
@@ -124,8 +125,8 @@ def auto_threshold(chances: Floats, labels: NDArray[np.int_], tolerated: float =
     many = np.arange(1, len(order) + 1)
     # Wilson's upper bound of the error rate among the surest 1, 2, 3 … texts.
     rate = errors / many
-    z2 = _DEVIATIONS**2
-    upper = (rate + z2 / (2 * many) + _DEVIATIONS * np.sqrt(rate * (1 - rate) / many + z2 / (4 * many**2))) / (1 + z2 / many)
+    z2 = DEVIATIONS**2
+    upper = (rate + z2 / (2 * many) + DEVIATIONS * np.sqrt(rate * (1 - rate) / many + z2 / (4 * many**2))) / (1 + z2 / many)
     good = np.flatnonzero(upper <= tolerated * _CAUTION)
     if not len(good):
         return 1.01
@@ -155,7 +156,7 @@ def secondary_thresholds(scores: Floats, truth: NDArray[np.int_], primary: NDArr
     return thresholds
 
 
-def secondary_of(scores: NDArray[np.float64], thresholds: list[float], primary: ComplaintClass) -> tuple[ComplaintClass, ...]:
+def secondary_of(scores: NDArray[np.float64], thresholds: Sequence[float], primary: ComplaintClass) -> tuple[ComplaintClass, ...]:
     """The further classes of one text, most likely first; a text that is no complaint has none."""
     if primary is ComplaintClass.OTHER:
         return ()

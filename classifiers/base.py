@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from models.verdict import Verdict
+
+# Told what is being done, and which share of it is done (0 to 1).
+Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)

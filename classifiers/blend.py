@@ -15,9 +15,11 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from classifiers.columns import ZONES, Lexicon, lexicon_of, written
 from classifiers.facets import Facet
-from classifiers.features import ZONES, Features, Lexicon, lexicon_of, written
-from classifiers.linear import CLASSES, Floats, OneVsRest, rounded
+from classifiers.features import Features
+from classifiers.linear import OneVsRest
+from classifiers.scores import CLASSES, Floats, rounded
 from models.verdict import ComplaintClass
 
 _OTHER = CLASSES.index(ComplaintClass.OTHER)
@@ -46,10 +48,10 @@ class Blend(BaseEstimator):  # type: ignore[misc]
         self,
         lexicon: str = "",
         C: float = 1.0,
-        bayes: float = 0.0,
+        bayes: float = 0.5,
         rules: float = 1.3,
         four: float = 0.4,
-        words: float = 0.4,
+        words: float = 0.8,
         strength: float = 20.0,
         hint: float = 0.6,
     ) -> None:

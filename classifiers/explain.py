@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence, Set
 
-from classifiers.features import ZONES, Features
+from classifiers.columns import ZONES, Columns
 from classifiers.reading import Reading
-from classifiers.text import Words
 from models.verdict import Reason
 
 # How many words a verdict shows; all others together are one line more.
@@ -33,13 +32,11 @@ _MASKED = {
 
 
 class Explainer:
-    """Knows what each column of `features` is; read-only after it is made."""
+    """Says what each of `columns` stands for; read-only after it is made."""
 
-    def __init__(self, features: Features) -> None:
-        words, _, terms, facets = features.tables()
-        self._words = list(words)
-        self._terms = list(terms)
-        self._facets = facets
+    def __init__(self, columns: Columns) -> None:
+        self._names = [*columns.words, *columns.terms]
+        self._facets = columns.facets
 
     def explain(self, reading: Reading, parts: Sequence[tuple[int, float]], score: float) -> tuple[Reason, ...]:
         """The strongest reasons, at most `SHOWN`, and the rest of the score as one more; strongest first.
@@ -50,24 +47,28 @@ class Explainer:
         A facet's part is shared out evenly among the terms that made it count, and the parts of a term from all columns are added, so
         that a person sees one line a word.
         """
-        weights: defaultdict[str, float] = defaultdict(float)
+        weights: dict[str, float] = {}
         sharers: defaultdict[int, list[str]] | None = None
-        known = len(self._words)
+        names = self._names
+        known = len(names)
         for column, weight in parts:
+            if not weight:
+                continue
             if column < known:
-                weights[self._words[column]] += weight
-            elif column < known + len(self._terms):
-                weights[self._terms[column - known]] += weight
-            elif weight:
+                name = names[column]
+                weights[name] = weights.get(name, 0.0) + weight
+            else:
                 if sharers is None:
                     sharers = self._sharers(reading)
                 terms = sharers[column]
+                weight /= len(terms)
                 for term in terms:
-                    weights[term] += weight / len(terms)
+                    weights[term] = weights.get(term, 0.0) + weight
         strong = [item for item in weights.items() if not -_LEAST < item[1] < _LEAST]
         strong.sort(key=lambda item: (-abs(item[1]), item[0]))
         ranked = [(word, round(weight, 4)) for word, weight in strong[:SHOWN]]
-        reasons = [Reason(_MASKED.get(word, word), weight, _places(word, reading)) for word, weight in ranked]
+        places = _places({word for word, _ in ranked}, reading)
+        reasons = [Reason(_MASKED.get(word, word), weight, places[word]) for word, weight in ranked]
         rest = round(score - sum(weight for _, weight in ranked), 4)
         if ranked and rest:
             reasons.append(Reason(REST, rest))
@@ -91,19 +92,14 @@ class Explainer:
         return found
 
 
-def _places(word: str, reading: Reading) -> tuple[tuple[int, int], ...]:
-    """Where a word or term stands in what was said."""
-    clean = reading.said.clean
-    found = {clean.span(start, end) for start, end in _of_words(word, reading.said)}
-    found.update(clean.span(hit.start, hit.end) for hit in reading.hits if hit.term == word)
-    return tuple(sorted(found))
-
-
-def _of_words(word: str, said: Words) -> Iterator[tuple[int, int]]:
-    place = -1
-    while True:
-        try:
-            place = said.words.index(word, place + 1)
-        except ValueError:
-            return
-        yield said.starts[place], said.ends[place]
+def _places(wanted: Set[str], reading: Reading) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Where each of some words and terms stands in what was said."""
+    clean, words = reading.said.clean, reading.said
+    found: dict[str, set[tuple[int, int]]] = {word: set() for word in wanted}
+    for word, start, end in zip(words.words, words.starts, words.ends, strict=True):
+        if word in wanted:
+            found[word].add(clean.span(start, end))
+    for hit in reading.hits:
+        if hit.term in wanted:
+            found[hit.term].add(clean.span(hit.start, hit.end))
+    return {word: tuple(sorted(spans)) for word, spans in found.items()}

@@ -1,4 +1,4 @@
-"""The facet lexicon: which words are signs of what, found in one Aho-Corasick pass over a normalised text.
+"""The facet lexicon: which words are signs of what, found in one Aho-Corasick pass over a normalised text, which must hold no surrogate.
 
 What generalises to texts of other hands is not the word but what it is a sign of (`docs/classifier.md`: the lexicon was worth 12 to 16
 points). The data is `lexicon/facets.txt`, whose first lines say its format; a company's staff may add terms in a file of the same format.
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-import ahocorasick
+from ahocorasick_rs import AhoCorasick, MatchKind
 
 HOME = Path(__file__).parent / "lexicon"
 
@@ -27,8 +28,7 @@ class Facet:
     terms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One term found: half-open character range in the normalised text, and the codes of the facets it is a sign of."""
 
     term: str
@@ -109,11 +109,8 @@ class FacetIndex:
         self._owners: Mapping[str, tuple[str, ...]] = {term: tuple(codes) for term, codes in owners.items()}
         # A single character means too many things inside other words, so it is looked up among the segmenter's words instead.
         self._single = {term: codes for term, codes in self._owners.items() if len(term) == 1}
-        self._automaton = ahocorasick.Automaton()
-        for term, codes in self._owners.items():
-            if len(term) > 1:
-                self._automaton.add_word(term, (len(term), term, codes))
-        self._automaton.make_automaton()
+        self._long = [(term, codes) for term, codes in self._owners.items() if len(term) > 1]
+        self._automaton = AhoCorasick([term for term, _ in self._long], matchkind=MatchKind.LeftmostLongest)
 
     def terms(self) -> Iterator[str]:
         """Every term once, in file order."""
@@ -121,14 +118,17 @@ class FacetIndex:
 
     def find(self, text: str) -> list[Hit]:
         """Terms of two characters and more, leftmost and longest first, not overlapping; so `不是投诉` hides the `投诉` in it."""
+        known = self._long
         hits = []
-        for last, (length, term, codes) in self._automaton.iter_long(text):
-            hits.append(Hit(term, last + 1 - length, last + 1, codes))
+        for number, start, end in self._automaton.find_matches_as_indexes(text):
+            term, codes = known[number]
+            hits.append(Hit(term, start, end, codes))
         return hits
 
-    def single(self, word: str) -> tuple[str, ...]:
-        """The facets of a one-character word, if it is a term."""
-        return self._single.get(word, ())
+    @property
+    def single(self) -> Mapping[str, tuple[str, ...]]:
+        """The facets of each term of one character."""
+        return self._single
 
 
 _lock = threading.Lock()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import cache, lru_cache
 
 from classifiers.base import Query
-from classifiers.homes import estate_names, find_estate, find_unit
-from classifiers.names import HOME_TAKEN, SURE, TAKEN, find_name
-from classifiers.text import Clean, normalise, word_frequency
+from classifiers.homes import find_estate, find_unit
+from classifiers.names import HOME_TAKEN, SURE, TAKEN, Forms, closes, find_name
+from classifiers.segmenters import word_frequency
+from classifiers.text import Clean, normalise
 from models.complaint import Customer
+
+HAN = "\u3400-\u9fff"
 
 _EMAIL = re.compile(r"(?<![a-z0-9._%+\-])[a-z0-9][a-z0-9._%+\-]{0,63}@[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){1,4}")
 
@@ -19,13 +23,29 @@ _DIGIT = {char: digit for digit, chars in enumerate(_SPOKEN) for char in chars}
 _ANY = "".join(_DIGIT)
 _SPACE = r"[ \-.。·,、_/\n]{0,2}"
 # Eleven digits, 13… to 19…, single parting characters between them; and none of the run may belong to something longer.
-_MOBILE = re.compile(rf"(?<![{_ANY}])(?:\+?86{_SPACE})?([1一幺妖](?:{_SPACE}[3-9三四五六七八九])(?:{_SPACE}[{_ANY}]){{9}})(?![{_ANY}])")
+_MOBILE = re.compile(
+    rf"(?<![{_ANY}])(?<!\d-)(?:\+?86{_SPACE})?([1一幺妖](?:{_SPACE}[3-9三四五六七八九])(?:{_SPACE}[{_ANY}]){{9}})(?![{_ANY}])"
+)
 _LANDLINE = re.compile(r"(?<![\d\-])(?:\(?0\d{2,3}\)?[ \-]?)[2-9]\d{2,3}[ \-]?\d{4}(?![\d])")
 _LOCAL = re.compile(r"(?:电话|座机|固话|拨打|打)[是为: ]{0,2}([2-9]\d{2,3}[ \-]?\d{4})(?!\d)")
 # Whose phone it is: his own, or somebody else's.
 _OTHERS = re.compile(r"(?:销售|顾问|物业|客服|中介|他的?|她的?|对方|你们的?|贵司|开发商|业务员|热线|显示|来电)[^,。!?;\n]{0,8}$")
 _OWN = re.compile(r"(?:我的?|本人|联系|手机|回电|回我|打我|微信)[^,。!?;\n]{0,8}$")
 _CORRECTED = re.compile(r"不对|错了|说错|打错|应该是|更正|改成|是这个|算了写")
+
+# A name said by whoever takes the call, in his first words.
+_OPENING = re.compile(
+    rf"^\s*(?:客服|坐席|座席|话务员)\s*:\s*(?:[您你]好[呀啊]?|喂|您|欢迎(?:致电|您)?|这里是|这边是|[,。! ])*([{HAN}][{HAN}a-z]{{1,8}}?)"
+    r"(?=的?(?:客服|客户|物业|售后|售楼|营销|销售|房修|维修|服务|管家|接待|前台|项目|按揭|工程|装修|商业|商铺|会所|品质|投诉|展示|管理|停车|交付|签约|权证|会员|"
+    r"网络|招商|预约|精装|保修|案场|前期)|[,。!])"
+)
+_NO_OPENING = re.compile(
+    r"[部室办组线机处]$|交付|车位|小时|四零零|会籍|咨询|大厅|尊[敬享]|先生|女士|社区|企业|安保|会员|合同|举报|来电|致电|运营|高层|公司|集团|地产|物业|客[服户诉]|热线|(?:服务|客户|营销|展示|接待|管理|呼叫|交易|销售)中心$|[投维售商]|请|您|我|工号|服务|招商|精装|置业|什么|回访|预约|权证|停车|收费|小区|前台|公寓$|小镇$"
+)
+_LATIN_NAME = re.compile(r"(?<![a-z])(?:[a-z][a-z']{1,14} ?){1,3}$")
+_LATIN_WORD = re.compile(r"[a-z][a-z']+")
+# Who speaks, at the beginning of a line of a transcript.
+_TURN = re.compile(r"^\s*[\u4e00-\u9fff]{2,3}\s*\d{0,2}\s*[：:]\s*")
 
 
 class FieldFinder:
@@ -37,7 +57,8 @@ class FieldFinder:
 
     def __init__(self, estates: Collection[str] = (), frequency: Callable[[str], int] = word_frequency) -> None:
         self._estates = estate_names(sorted(estates))
-        self._frequency = frequency
+        # The same few words are asked for again and again.
+        self._frequency = lru_cache(maxsize=1 << 16)(frequency)
 
     def find(self, query: Query, said: Clean | None = None) -> Customer:
         """The fields of one query; what the customer said first, then the whole text. Only what was found is set; never raises.
@@ -45,48 +66,87 @@ class FieldFinder:
         said: the normalised `query.said`, where the caller already has it.
         """
         said = said or normalise(query.said)
-        customer = self._of(query.said, said)
-        if query.title:
-            customer = customer.or_else(self._home_of(query.title))
-        if query.context and query.context != query.said and not (customer.estate and customer.unit and customer.phone):
-            customer = customer.or_else(self._home_of(query.context))
+        customer = self._of(query.said, said, None)
+        if query.title and not _has_home(customer):
+            customer = customer.or_else(self._of(query.title, normalise(query.title), customer))
+        if query.context and query.context != query.said and not (customer.name and _has_home(customer)):
+            customer = self._with_context(customer, query)
         return customer
 
-    def _of(self, source: str, clean: Clean) -> Customer:
+    def _with_context(self, customer: Customer, query: Query) -> Customer:
+        """What the whole text adds: home and phone from whoever says them, a name only where a call's turns show whose it is."""
+        if not (customer.name and customer.estate):
+            clean = normalise(query.context)
+            named = None if customer.name else addressed_name(clean.text)
+            called = None if customer.estate else called_estate(clean.text)
+            name, estate = self._written(query.context, clean, named), self._written(query.context, clean, called)
+            customer = customer.or_else(Customer(name=name, estate=estate))
+        if _has_home(customer):
+            return customer
+        said = set(query.said.splitlines())
+        lines = [line for line in query.context.splitlines() if line not in said and _TURN.sub("", line) not in said]
+        rest = "\n".join(lines)
+        return customer.or_else(self._of(rest, normalise(rest), customer))
+
+    @staticmethod
+    def _written(source: str, clean: Clean, span: tuple[int, int] | None) -> str | None:
+        """What stands at a range of the normalised text, as the customer wrote it."""
+        if span is None:
+            return None
+        start, end = clean.span(*span)
+        return source[start:end].strip() or None
+
+    def _of(self, source: str, clean: Clean, known: Customer | None) -> Customer:
+        """The fields of one text.
+
+        known: what the customer himself said, which need not be looked for again; `None` where this is what he said. From what others wrote
+        only the home and the ways to reach the customer are taken, for the names there are mostly theirs.
+        """
         text = clean.text
-
-        def written(span: tuple[int, int] | None) -> str | None:
-            if span is None:
-                return None
-            start, end = clean.span(*span)
-            return source[start:end].strip() or None
-
-        email = _EMAIL.search(text)
+        email = _EMAIL.search(text) if "@" in text else None
         phone, where = find_phone(text)
         # The way back to the original is kept by writing one character for one.
         if email:
             text = _taken(text, email.span())
         for span in where:
             text = _taken(text, span)
-        unit = find_unit(text)
+        unit = find_unit(text) if known is None or not known.unit else None
         if unit:
             text = _taken(text, unit, HOME_TAKEN)
+
+        def capital(place: int) -> bool:
+            return source[clean.span(place, place + 1)[0]].isupper()
+
         # A name that is given as one is taken first, for some people are called like estates.
-        name = find_name(text, self._frequency, SURE)
+        name = find_name(text, self._frequency, least=SURE, capital=capital) if known is None else None
         if name:
             text = _taken(text, name)
-        estate = find_estate(text, self._estates, self._frequency)
+        estate = find_estate(text, self._estates, self._frequency) if known is None or not known.estate else None
         if estate:
+            # The Bay 云邸: what is written with capitals before it belongs to the name.
+            latin = _LATIN_NAME.search(text, max(0, estate[0] - 24), estate[0])
+            if latin and all(capital(word.start()) for word in _LATIN_WORD.finditer(text, *latin.span())):
+                estate = latin.start(), estate[1]
             text = _taken(text, estate, HOME_TAKEN)
-        name = name or find_name(text, self._frequency)
+        if known is None and not name:
+            name = find_name(text, self._frequency, most=SURE, capital=capital)
         return Customer(
-            name=written(name), phone=phone, email=written(email.span() if email else None), estate=written(estate), unit=written(unit)
+            name=self._written(source, clean, name),
+            phone=phone,
+            email=self._written(source, clean, email.span() if email else None),
+            estate=self._written(source, clean, estate),
+            unit=self._written(source, clean, unit),
         )
 
-    def _home_of(self, source: str) -> Customer:
-        """From what others wrote only the home and the ways to reach the customer are taken; the names there are mostly theirs."""
-        found = self._of(source, normalise(source))
-        return Customer(phone=found.phone, email=found.email, estate=found.estate, unit=found.unit)
+
+def _has_home(customer: Customer) -> bool:
+    return bool(customer.estate and customer.unit and customer.phone)
+
+
+def estate_names(known: Collection[str]) -> re.Pattern[str] | None:
+    """A pattern of the company's own estates, longest first, or `None` where none are known."""
+    names = sorted({name.strip().lower() for name in known if name.strip()}, key=lambda name: (-len(name), name))
+    return re.compile("|".join(map(re.escape, names))) if names else None
 
 
 def find_phone(text: str) -> tuple[str | None, list[tuple[int, int]]]:
@@ -116,3 +176,38 @@ def find_phone(text: str) -> tuple[str | None, list[tuple[int, int]]]:
 def _taken(text: str, span: tuple[int, int], sign: str = TAKEN) -> str:
     start, end = span
     return text[:start] + sign * (end - start) + text[end:]
+
+
+def called_estate(text: str) -> tuple[int, int] | None:
+    """Where in a normalised call the one who takes it names the estate in his first words, or `None`."""
+    match = _OPENING.match(text)
+    return match.span(1) if match and not _NO_OPENING.search(match[1]) else None
+
+
+def addressed_name(text: str) -> tuple[int, int] | None:
+    """Where in a normalised call with turns the customer answers who he is, or is addressed by name; `None` where neither."""
+    answered, addressed = _turns()
+    if "姓" in text or "称呼" in text or "名" in text or "哪位" in text or "您是" in text:
+        for match in answered.finditer(text):
+            start, end = match.span(1)
+            if not closes(match[1]):
+                return start, end
+    for match in addressed.finditer(text):
+        return match.span(1)
+    return None
+
+
+@cache
+def _turns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    forms = Forms()
+    agent, customer = "(?:客服|坐席|座席|话务员)", "(?:客户|业主|用户|来电人)"
+    answered = re.compile(
+        rf"{agent}:[^\n]*(?:贵姓|姓名|怎么称呼|称呼您|哪位|名字|您是)[^\n]*\n{customer}:(?:[哦嗯啊喂,。 ]|你好|您好|我是|我叫|我姓|"
+        rf"姓|我|免贵|叫)*"
+        rf"({forms.full}|{forms.called}|{forms.surname})(?=[,。!? \n]|$)"
+    )
+    polite = "(?:先生|女士|小姐|太太|师傅|大姐|大哥|大爷|大妈|阿姨|老师|叔叔|姐|哥|总)"
+    addressed = re.compile(
+        rf"{agent}:[^\n]{{0,16}}?(?<![{HAN}])(?:好的|请问是|请问您是|您好|那|哦|是|喂)?,?((?:{forms.double}|[{forms.single}]){polite})(?![{HAN}](?<![您你请稍我吗是家]))"
+    )
+    return answered, addressed

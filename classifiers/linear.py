@@ -1,4 +1,4 @@
-"""The linear model, as a scikit-learn estimator, and what turns scores into probabilities.
+"""The linear model, as a scikit-learn estimator.
 
 Bit-for-bit reproducible on purpose: the solver is liblinear's dual coordinate descent (one thread, no BLAS), and what is learned is
 rounded to four significant digits, so that a last bit that another processor computes otherwise does not show.
@@ -6,7 +6,6 @@ rounded to four significant digits, so that a last bit that another processor co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Self
 
 import numpy as np
@@ -14,22 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from models.verdict import ComplaintClass
-
-# The order of columns wherever a number stands for a class.
-CLASSES: tuple[ComplaintClass, ...] = tuple(ComplaintClass)
-
-Floats = NDArray[np.float64]
-
-
-def rounded(values: Iterable[float] | Floats) -> NDArray[np.float32]:
-    """Float32 with four significant digits."""
-    exact = np.asarray(values, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        power = np.where(exact == 0, 0.0, np.floor(np.log10(np.abs(exact))))
-    scale = 10.0 ** (3 - power)
-    result: NDArray[np.float32] = (np.round(exact * scale) / scale).astype(np.float32)
-    return result
+from classifiers.scores import Floats, rounded
 
 
 class OneVsRest(BaseEstimator):  # type: ignore[misc]
@@ -75,11 +59,3 @@ class OneVsRest(BaseEstimator):  # type: ignore[misc]
         """Scores (texts × classes); each row is summed by itself, so a batch gives what one by one gives."""
         scores: Floats = X @ self.coef_.T.astype(np.float64) + self.intercept_.astype(np.float64)
         return scores
-
-
-def softmax(scores: Floats, temperature: float) -> Floats:
-    """Scores (texts × classes) to probabilities; each row adds up to 1."""
-    scaled = scores / temperature
-    scaled = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    chances: Floats = scaled / scaled.sum(axis=1, keepdims=True)
-    return chances

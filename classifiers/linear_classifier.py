@@ -2,44 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
-from scipy import sparse
-from sklearn.pipeline import Pipeline
+import numpy as np
+from numpy.typing import NDArray
 
 from classifiers.abstain import rule, secondary_of
 from classifiers.base import Query
-from classifiers.blend import Blend
+from classifiers.columns import Columns, Rows
 from classifiers.explain import Explainer
-from classifiers.features import Features
 from classifiers.fields import FieldFinder
-from classifiers.linear import CLASSES, OneVsRest, softmax
 from classifiers.reading import Reader, Reading
 from classifiers.risk import risks
+from classifiers.scores import CLASSES, Floats, softmax
+from classifiers.segmenters import word_frequency
 from models.verdict import ComplaintClass, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How sure is sure enough.
+
+    temperature: what scores are divided by before they become probabilities.
+    threshold:   least probability of the primary class of a text that is routed alone.
+    least:       for each class the probability from which on it is in a text's prediction set.
+    secondary:   for each class the score from which on it is named as a further class.
+    """
+
+    temperature: float
+    threshold: float
+    least: tuple[float, ...]
+    secondary: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights (classes × columns) and start values (classes) of a linear model."""
+
+    coef: NDArray[np.float32]
+    intercept: NDArray[np.float32]
 
 
 class LinearClassifier:
     """Answers from a trained model's parts; immutable after it is made, so threads may share it (`classifiers.base.Classifier`).
 
-    content: what `classifiers.train` packs: `pipeline`, `also`, `temperature`, `threshold`, `least`, `secondary`.
-    estates: names of the company's estates, which field extraction then finds wherever they stand.
+    primary:   weights of the answer; `also` of the further classes.
+    estates:   names of the company's estates, which field extraction then finds wherever they stand.
+    frequency: how common a word is (`classifiers.segmenters.word_frequency`).
     """
 
-    def __init__(self, content: Mapping[str, Any], version: str, reader: Reader, estates: Collection[str] = ()) -> None:
-        pipeline: Pipeline = content["pipeline"]
-        self._features: Features = pipeline.named_steps["features"]
-        self._primary: Blend = pipeline.named_steps["classes"]
-        self._also: OneVsRest = content["also"]
-        self._temperature = float(content["temperature"])
-        self._threshold = float(content["threshold"])
-        self._secondary = [float(value) for value in content["secondary"]]
-        self._least = [float(value) for value in content["least"]]
-        self._explainer = Explainer(self._features)
+    def __init__(
+        self,
+        columns: Columns,
+        primary: Weights,
+        also: Weights,
+        bounds: Bounds,
+        version: str,
+        reader: Reader,
+        estates: Collection[str] = (),
+        frequency: Callable[[str], int] = word_frequency,
+    ) -> None:
+        if not primary.coef.shape == also.coef.shape == (len(CLASSES), columns.width):
+            raise ValueError("the weights do not fit the columns")
+        self._columns = columns
+        # One row a column, so that what a text holds is gathered in one step.
+        self._table = np.concatenate([primary.coef, also.coef]).T.astype(np.float64, order="C")
+        self._start = np.concatenate([primary.intercept, also.intercept]).astype(np.float64)
+        self._bounds = bounds
+        self._explainer = Explainer(columns)
         self._version = version
         self._reader = reader
-        self._fields = FieldFinder(estates)
+        self._fields = FieldFinder(estates, frequency)
 
     @property
     def version(self) -> str:
@@ -47,47 +81,55 @@ class LinearClassifier:
         return self._version
 
     @property
-    def temperature(self) -> float:
-        """What scores are divided by before they become probabilities."""
-        return self._temperature
+    def bounds(self) -> Bounds:
+        """How sure is sure enough."""
+        return self._bounds
 
-    @property
-    def bounds(self) -> tuple[float, list[float]]:
-        """What a text must reach to be routed alone: `threshold` and `least` of `classifiers.abstain.alone`."""
-        return self._threshold, list(self._least)
+    def rows(self, readings: Sequence[Reading]) -> Rows:
+        """The features of readings."""
+        return self._columns.fill(readings)
 
-    def rows(self, readings: Sequence[Reading]) -> sparse.csr_matrix:
-        """The features of readings (texts × columns)."""
-        return self._features.transform(readings)
+    def scores(self, rows: Rows) -> tuple[Floats, Floats]:
+        """Scores of the answer and of the further classes (texts × classes each); each row is summed by itself, whatever the batch."""
+        many = len(rows.starts) - 1
+        scores = np.zeros((many, len(self._start)))
+        if len(rows.columns):
+            parts = self._table[rows.columns]
+            parts *= rows.values[:, None]
+            filled = np.flatnonzero(np.diff(rows.starts))
+            scores[filled] = np.add.reduceat(parts, rows.starts[filled], axis=0)
+        scores += self._start
+        return scores[:, : len(CLASSES)], scores[:, len(CLASSES) :]
 
     def classify(self, queries: Sequence[Query]) -> list[Verdict]:
         """One verdict for each query, in order; never raises."""
         if not queries:
             return []
+        bounds = self._bounds
         readings = self._reader.read_all(queries)
         rows = self.rows(readings)
-        scores = self._primary.decision_function(rows)
-        chances = softmax(scores, self._temperature)
-        also = self._also.decision_function(rows)
+        scores, also = self.scores(rows)
+        chances = softmax(scores, bounds.temperature)
+        answers = chances.argmax(axis=1)
+        weights = self._table[rows.columns, np.repeat(answers, np.diff(rows.starts))] * rows.values
+        parts, columns, starts = weights.tolist(), rows.columns.tolist(), rows.starts.tolist()
         verdicts = []
         for place, (query, reading) in enumerate(zip(queries, readings, strict=True)):
-            start, end = rows.indptr[place], rows.indptr[place + 1]
-            ruling = rule(chances[place], self._threshold, anything=end > start, least=self._least)
-            columns = rows.indices[start:end]
-            primary = CLASSES.index(ruling.primary)
-            weights = self._primary.coef_[primary, columns] * rows.data[start:end]
+            start, end = starts[place], starts[place + 1]
+            ruling = rule(chances[place], bounds.threshold, anything=end > start, least=bounds.least)
             text = f"{reading.title.clean.text}\n{reading.said.clean.text}"
-            parts = list(zip(columns.tolist(), weights.tolist(), strict=True))
             verdicts.append(
                 Verdict(
                     primary=ruling.primary,
                     probabilities=dict(zip(CLASSES, chances[place].tolist(), strict=True)),
-                    secondary=secondary_of(also[place], self._secondary, ruling.primary),
+                    secondary=secondary_of(also[place], bounds.secondary, ruling.primary),
                     decision=ruling.decision,
                     decision_code=ruling.code,
                     candidates=ruling.candidates,
                     risk=risks(text, complaint=ruling.primary is not ComplaintClass.OTHER),
-                    reasons=self._explainer.explain(reading, parts, float(scores[place, primary])),
+                    reasons=self._explainer.explain(
+                        reading, list(zip(columns[start:end], parts[start:end], strict=True)), float(scores[place, answers[place]])
+                    ),
                     customer=self._fields.find(query, reading.said.clean),
                     trained_model=self._version,
                 )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from classifiers.base import Query
 from classifiers.facets import FacetIndex, Hit, load_facets
-from classifiers.text import Segmenter, Words, normalise, segment, shipped_segmenter
+from classifiers.segmenters import Segmenter, shipped_segmenter
+from classifiers.text import Words, normalise, segment
 
 # Where a sentence ends, in normalised text; the lines of a chat end like sentences.
 _STOP = re.compile(r"[。!?;\n…]")
@@ -55,9 +56,10 @@ class Reader:
         hits = self.facets.find(words.clean.text)
         found = len(hits)
         single = self.facets.single
-        for word, start, end in zip(words.words, words.starts, words.ends, strict=True):
-            if len(word) == 1 and (codes := single(word)):
-                hits.append(Hit(word, start, end, codes))
+        if not single.keys().isdisjoint(words.words):
+            for word, start, end in zip(words.words, words.starts, words.ends, strict=True):
+                if word in single:
+                    hits.append(Hit(word, start, end, single[word]))
         if len(hits) > found:
             hits.sort(key=lambda hit: (hit.start, -hit.end))
             # A single character inside a longer term is already counted with it.

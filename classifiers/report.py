@@ -1,12 +1,12 @@
 """`python -m classifiers.report [FILE…]`: how right the classifier is and what each part of it brings and costs, as plain tables.
 
-Measured on the shipped corpus alone: by story and by registers left out. Labelled files (JSON lines) that are named are measured besides
+Measured on the shipped corpus alone: by story and by registers left out. Labelled files that are named are measured besides
 with the model that ships, which never saw them; nothing is learned from them.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import statistics
 import sys
 import time
@@ -16,16 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from classifiers import abstain, corpus, heldout, train
+from classifiers import abstain, corpus, heldout, pictures, train, trained_model
 from classifiers.base import Classifier, Query
 from classifiers.corpus import REGISTERS, customer_turns
-from classifiers.evaluate import Figures, figures, figures_of
+from classifiers.evaluate import Figures, figures, figures_of, reliability
 from classifiers.fields import FieldFinder
 from classifiers.heldout import HeldOut, Material
-from classifiers.linear import softmax
+from classifiers.labelled import read
 from classifiers.linear_classifier import LinearClassifier
 from classifiers.reading import shipped_reader
 from classifiers.risk import risks
+from classifiers.scores import softmax
 from classifiers.text import normalise, segment_all
 from models.verdict import ComplaintClass
 
@@ -44,16 +45,16 @@ VARIANTS: Mapping[str, Mapping[str, float]] = {
     "facets weak (strength 5)": {"strength": 5.0},
 }
 
-# Texts that a file is measured by keep their keys apart from the corpus's.
-_LABELLED = ("text", "primary")
+_CHINESE: Mapping[str, str] = {"letter": "来信", "mail": "邮件", "chat": "对话", "phone": "电话"}
 
 Said = Callable[[str], object]
 
 
-def main(files: Sequence[Path], say: Said = print) -> None:
-    """Says the whole report, one line a call. Raises `BadCorpus` for a file that is not labelled."""
-    of = heldout.material(corpus.shipped_corpus(), shipped_reader())
+def main(files: Sequence[Path], say: Said = print, picture: Path | None = None) -> None:
+    """Says the whole report, one line a call, and draws `reliability_picture`. Raises `BadCorpus` for a file that is not labelled."""
+    # A mistake in a file is told before the long part begins.
     sets = [(path.stem, *labelled(path)) for path in files]
+    of = heldout.material(corpus.shipped_corpus(), shipped_reader())
     say("## What each part brings (4: four-class accuracy, F1: macro-F1 of five, 2: top two, e: calibration error)")
     say("")
     say("| voices | by story 4 / F1 / 2 | registers left out 4 / F1 / 2 / e |" + "".join(f" {name} 4 / F1 / 2 / e |" for name, *_ in sets))
@@ -64,9 +65,12 @@ def main(files: Sequence[Path], say: Said = print) -> None:
         strange = heldout.scores(of, heldout.by_register(of), stories, blend=parameters)
         shipped = shipped or (stories, strange)
         say(_row(of, name, parameters, stories, strange, sets))
-    classifier = train.load_shipped() if train.shipped_path().exists() else _built()
+    classifier = trained_model.load_shipped() if trained_model.shipped_path().exists() else _built()
     if shipped:
         _by_register(of, shipped[1], classifier, say)
+        if picture is not None:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_text(reliability_picture(of, shipped[1], classifier), encoding="utf-8")
     say("")
     for name, queries, labels, secondary in sets:
         say(f"## {name}: the shipped model")
@@ -77,17 +81,13 @@ def main(files: Sequence[Path], say: Said = print) -> None:
 
 
 def labelled(path: Path) -> tuple[list[Query], list[ComplaintClass], list[list[ComplaintClass]]]:
-    """Texts, classes and further classes of a labelled file: `text`, `primary`, and where known `title` or `subject`, `channel`."""
+    """Texts, classes and further classes of a labelled file (`classifiers.labelled`); of a call or a chat only what the customer says."""
     queries, labels, secondary = [], [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        row = json.loads(line)
-        if not isinstance(row, dict) or any(not isinstance(row.get(key), str) for key in _LABELLED):
-            raise corpus.BadCorpus(f"{path.name}:{number}: must hold text and primary")
-        channel = row.get("channel") or REGISTERS.get(row.get("register", ""))
-        said = customer_turns(row["text"]) if channel in ("phone", "chat") else row["text"]
-        queries.append(Query(said, row.get("title") or row.get("subject") or "", row["text"], channel))
-        labels.append(ComplaintClass(row["primary"]))
-        secondary.append([ComplaintClass(name) for name in row.get("secondary", [])])
+    for row in read(path.read_bytes(), path.name)[0]:
+        said = customer_turns(row.text) if row.channel in ("phone", "chat") else row.text
+        queries.append(Query(said, row.title, row.text, row.channel))
+        labels += [row.primary] if row.primary is not None else []
+        secondary.append(list(row.secondary or ()))
     return queries, labels, secondary
 
 
@@ -113,8 +113,8 @@ def _short(made: Figures) -> str:
 
 def _by_register(of: Material, strange: HeldOut, classifier: LinearClassifier, say: Said) -> None:
     """What would happen to texts of each register if the model had never seen it; and the texts that it is least sure of."""
-    chances = softmax(strange.primary, classifier.temperature)
-    auto = abstain.alone(chances, *classifier.bounds)
+    chances = softmax(strange.primary, classifier.bounds.temperature)
+    auto = abstain.alone(chances, classifier.bounds.threshold, classifier.bounds.least)
     registers = np.array([example.register for example in of.examples])
     hardest = np.argsort(chances.max(axis=1), kind="stable")[: len(registers) // 3]
     parts = {name: np.flatnonzero(registers == name) for name in REGISTERS} | {"hardest third": hardest}
@@ -127,6 +127,19 @@ def _by_register(of: Material, strange: HeldOut, classifier: LinearClassifier, s
         made = figures(chances[places], of.labels[places], auto[places])
         cells = f"{made.four_class:.3f} | {made.macro_f1:.3f} | {made.top_two:.3f} | {made.ece:.3f}"
         say(f"| {name} | {cells} | {made.auto_share:.1%} | {made.auto_error:.1%} |")
+
+
+def reliability_picture(of: Material, strange: HeldOut, classifier: LinearClassifier) -> str:
+    """What the probabilities are worth on texts of each register by models that never saw that register, as SVG."""
+    chances = softmax(strange.primary, classifier.bounds.temperature)
+    auto = abstain.alone(chances, classifier.bounds.threshold, classifier.bounds.least)
+    registers = np.array([example.register for example in of.examples])
+    parts = {}
+    for name in REGISTERS:
+        places = np.flatnonzero(registers == name)
+        bins = reliability(chances[places], of.labels[places])
+        parts[name] = (_CHINESE[name], bins, figures(chances[places], of.labels[places], auto[places]))
+    return pictures.of_registers(parts, classifier.version)
 
 
 def _prices(of: Material, classifier: LinearClassifier, say: Said) -> None:
@@ -163,8 +176,28 @@ def _batches(classifier: Classifier, queries: Sequence[Query]) -> None:
 
 def _built() -> LinearClassifier:
     trained = train.build(corpus.shipped_corpus())
-    return train.load(trained.data, trained.card)
+    return trained_model.load(trained.data, trained.card)
+
+
+def command(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the return value is the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m classifiers.report",
+        description="分类有多准，各部分贡献和代价多少。 How right, and what each part brings and costs.",
+    )
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="有标注的文件，另外检验 labelled files, measured besides")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="未见文体上概率是否可信的图 a chart of the reliability")
+    options = parser.parse_args(arguments)
+    try:
+        main(options.files, picture=options.picture)
+    except corpus.BadCorpus as error:
+        sys.stderr.write(f"错误：{getattr(error, 'zh', error)}\nerror: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"错误：{error.filename}：{error.strerror}\nerror: {error.filename}: {error.strerror}\n")
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main([Path(name) for name in sys.argv[1:]])
+    raise SystemExit(command())

@@ -1,32 +1,24 @@
-"""Normalise, mask, segment: what is done to a text before anything looks at its words. The only home of jieba.
+"""Normalise, mask, segment: what is done to a text before anything looks at its words.
 
 Every step keeps the way back to the original characters, so that the words that decided can be marked where the customer wrote them.
 """
 
 from __future__ import annotations
 
-import math
 import re
-import threading
 import unicodedata
-import warnings
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
-from classifiers.facets import HOME, shipped_facets
+from classifiers.facets import HOME
+from classifiers.segmenters import Segmenter, shipped_segmenter
 
 # A text beyond this many characters is read by its head and its tail only: who writes more repeats himself or pastes logs, and the demand
 # stands at one of the ends.
 LONGEST = 20_000
 _HEAD, _TAIL = 14_000, 6_000
-
-# jieba is quadratic in the length of a run of characters that its dictionary does not know (80,000 take 27 s), so runs are cut.
-LONGEST_RUN = 400
-
-_LATIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +134,6 @@ _PRIVATE = {kind: chr(0xE000 + number) for number, kind in enumerate(dict.fromke
 _SHOWN = {char: f"<{kind}>" for kind, char in _PRIVATE.items()}
 _GROUPS = [kind for kind, _ in _MASKS]
 _MASK = re.compile(r"(?=[\d¥$+a-z" + _CN_DIGITS + r"])(?:" + "|".join(f"({pattern})" for _, pattern in _MASKS) + ")")
-_IN_RUN = r"\u4e00-\u9fd5a-z0-9+#&._%\-"
-_LONG_RUN = re.compile(rf"[{_IN_RUN}]{{{LONGEST_RUN + 1}}}")
-_PIECES = re.compile(rf"[{_IN_RUN}]{{1,{LONGEST_RUN}}}|[^{_IN_RUN}]+")
 
 
 def mask(text: str) -> tuple[str, list[tuple[int, int, int]]]:
@@ -168,136 +157,6 @@ def mask(text: str) -> tuple[str, list[tuple[int, int, int]]]:
         return text, places
     parts.append(text[done:])
     return "".join(parts), places
-
-
-# What jieba looks up, and what it gives back character by character.
-_KNOWABLE = re.compile(r"[\u4e00-\u9fd5a-zA-Z0-9+#&._%\-]")
-_BLOCKS = re.compile(r"[\u4e00-\u9fd5a-zA-Z0-9+#&._%\-]+|[^\u4e00-\u9fd5a-zA-Z0-9+#&._%\-]+")
-
-
-class Segmenter(Protocol):
-    """What cuts a masked text into words. The words put together are the text again."""
-
-    def cut(self, text: str) -> Iterable[str]:
-        """The words of `text`, in order."""
-        ...
-
-    def frequency(self, word: str) -> int:
-        """How often the dictionary counts `word`; 0 where it has none."""
-        ...
-
-
-class JiebaSegmenter:
-    """jieba with the real-estate words added.
-
-    hmm: whether runs of single characters are put together by jieba's hidden Markov model. On our corpus that made words that no second
-    text holds, a third more time and no better figures, so it is off.
-
-    The prefix dictionary is always built in memory (0.5 s): jieba's own cache is a marshal file in the shared temp folder, and whoever can
-    write there could run code here.
-    """
-
-    def __init__(self, words: Iterable[str] = (), *, hmm: bool = False) -> None:
-        with warnings.catch_warnings():
-            # jieba 0.42.1 imports pkg_resources and has unescaped regular expressions; both warn and neither concerns us.
-            warnings.simplefilter("ignore")
-            import jieba
-        jieba.setLogLevel(60)
-        self._hmm = hmm
-        self._jieba = jieba.Tokenizer()
-        self._jieba.FREQ, self._jieba.total = self._jieba.gen_pfdict(self._jieba.get_dict_file())
-        self._jieba.initialized = True
-        for word in words:
-            self._jieba.add_word(word)
-        total = math.log(self._jieba.total)
-        self._weights = {count: math.log(count) - total for count in {1, *self._jieba.FREQ.values()} if count}
-
-    def cut(self, text: str) -> Iterator[str]:
-        """The words of `text`, in order; runs of unknown characters are cut at `LONGEST_RUN`."""
-        pieces = [text] if _LONG_RUN.search(text) is None else _PIECES.findall(text)
-        if self._hmm:
-            return (word for piece in pieces for word in self._jieba.cut(piece))
-        return (word for piece in pieces for block in _BLOCKS.findall(piece) for word in self._block(block))
-
-    def reference(self, text: str) -> Iterator[str]:
-        """The words of `text` as jieba itself cuts it; only tests ask."""
-        return iter(self._jieba.cut(text, HMM=self._hmm))
-
-    def _block(self, block: str) -> Iterable[str]:
-        """The words of a run of characters that the dictionary may hold; of anything else, each character.
-
-        The likeliest path over the dictionary as jieba finds it without its hidden Markov model, by its very arithmetic (a test holds the
-        two equal), but in one pass and with each logarithm taken once: less than half the time.
-        """
-        if len(block) == 1:
-            return block
-        if not _KNOWABLE.match(block):
-            # A line end of two characters is one word to jieba.
-            return _APART.findall(block)
-        known, weights, length = self._jieba.FREQ.get, self._weights, len(block)
-        best = [0.0] * (length + 1)
-        ends = [0] * length
-        for start in range(length - 1, -1, -1):
-            top, stop, end = -math.inf, start + 1, start + 1
-            count = known(block[start])
-            while count is not None:
-                # Of paths as likely jieba takes the longer word.
-                if count and (score := weights[count] + best[end]) >= top:
-                    top, stop = score, end
-                end += 1
-                if end > length:
-                    break
-                count = known(block[start:end])
-            ends[start] = stop
-            best[start] = top if top > -math.inf else weights[1] + best[start + 1]
-        words: list[str] = []
-        place = latin = 0
-        while place < length:
-            stop = ends[place]
-            # Latin letters and digits that stand alone are put together.
-            if stop == place + 1 and block[place] in _LATIN:
-                latin += 1
-            else:
-                if latin:
-                    words.append(block[place - latin : place])
-                    latin = 0
-                words.append(block[place:stop])
-            place = stop
-        if latin:
-            words.append(block[place - latin :])
-        return words
-
-    def frequency(self, word: str) -> int:
-        """How often jieba's dictionary counts `word`; 0 where it has none."""
-        return int(self._jieba.FREQ.get(word) or 0)
-
-
-_APART = re.compile(r"\r\n|.", re.DOTALL)
-_lock = threading.Lock()
-
-
-@cache
-def _shipped_segmenter() -> Segmenter:
-    return JiebaSegmenter(user_words())
-
-
-def user_words() -> list[str]:
-    """The real-estate user dictionary: the lexicon's terms of two and three characters, all Han; longer ones are mostly phrases."""
-    return [term for term in shipped_facets().terms() if 2 <= len(term) <= 3 and _HAN.fullmatch(term)]
-
-
-_HAN = re.compile(r"[\u4e00-\u9fd5]+")
-
-
-def shipped_segmenter() -> Segmenter:
-    """The segmenter that training and serving share, loaded once (0.6 s)."""
-    with _lock:
-        return _shipped_segmenter()
-
-
-def word_frequency(word: str) -> int:
-    """How often the shipped segmenter's dictionary counts `word`; 0 where it has none."""
-    return shipped_segmenter().frequency(word)
 
 
 def segment(clean: Clean, segmenter: Segmenter) -> Words:

@@ -1,39 +1,28 @@
-"""From labelled texts to a trained model with its card, and back to a classifier. The same texts give the same bytes."""
+"""From labelled texts to a trained model with its card. The same texts give the same bytes."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 from classifiers import abstain, corpus, heldout
+from classifiers.base import Progress
 from classifiers.corpus import Example
 from classifiers.evaluate import Figures, figures
-from classifiers.heldout import Material, Progress
-from classifiers.linear import CLASSES, Floats, softmax
-from classifiers.linear_classifier import LinearClassifier
+from classifiers.heldout import Material
 from classifiers.reading import Reader, shipped_reader
-from classifiers.stored import BadTrainedModel, digest, pack, unpack
-
-# Where the shipped trained model is built by `make`; git ignores it, because it follows from the corpus bit for bit.
-_TRAINED = Path(__file__).parent / "trained"
+from classifiers.scores import CLASSES, Floats, softmax
+from classifiers.stored import digest, pack
+from classifiers.trained_model import Trained, shipped_path
 
 LEAST_TEXTS = 50
 
-_LIBRARIES = ("jieba", "numpy", "scikit-learn", "scipy", "skops", "pyahocorasick")
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A trained model: its bytes, and its card (JSON values only) with version, hashes, libraries and cross-validated figures."""
-
-    data: bytes
-    card: Mapping[str, Any]
+_LIBRARIES = ("jieba", "numpy", "scikit-learn", "scipy", "skops", "ahocorasick-rs", "rjieba")
 
 
 def build(
@@ -92,44 +81,15 @@ def build(
     return Trained(data, card)
 
 
-def load(data: bytes, card: Mapping[str, Any], *, estates: Collection[str] = (), reader: Reader | None = None) -> LinearClassifier:
-    """The classifier of a trained model. Raises `BadTrainedModel` for other bytes than the card's, untrusted types or missing parts."""
-    content = unpack(data, card.get("sha256"))
-    try:
-        return LinearClassifier(content, str(card["version"]), reader or shipped_reader(), estates)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadTrainedModel(f"the trained model lacks a part: {error}") from error
-
-
-def shipped_path() -> Path:
-    """Where the shipped trained model lies; its card is beside it with the ending `.json`."""
-    return _TRAINED / "shipped.skops"
-
-
 def build_shipped(progress: Progress | None = None, directory: Path | None = None) -> Trained:
     """Train on the shipped corpus and write bytes and card to `shipped_path()`, or into `directory`; each file whole or not at all."""
     trained = build(corpus.shipped_corpus(), progress=progress)
-    path = (directory or _TRAINED) / shipped_path().name
+    path = directory / shipped_path().name if directory else shipped_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     # The card last: without it the bytes are not looked at.
     _write(path, trained.data)
     _write(path.with_suffix(".json"), json.dumps(trained.card, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n")
     return trained
-
-
-def read_shipped(path: Path | None = None) -> Trained:
-    """Bytes and card of the shipped trained model, not loaded yet. Raises `FileNotFoundError` before it was built."""
-    path = path or shipped_path()
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if not isinstance(card, dict):
-        raise BadTrainedModel("the trained model's card is not a JSON object")
-    return Trained(path.read_bytes(), card)
-
-
-def load_shipped(path: Path | None = None, *, estates: Collection[str] = ()) -> LinearClassifier:
-    """The classifier of the shipped trained model. Raises `FileNotFoundError` before it was built, `BadTrainedModel` if it was changed."""
-    trained = read_shipped(path)
-    return load(trained.data, trained.card, estates=estates)
 
 
 def _figures(of: Material, chances: Floats, also: Floats, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from classifiers import corpus
 from classifiers.facets import FacetIndex, load_facets
-from classifiers.text import Clean, JiebaSegmenter, Segmenter, normalise, segment, user_words
+from classifiers.segmenters import JiebaSegmenter, Segmenter, user_words
+from classifiers.text import Clean, normalise, segment
 
 # How many words jieba's dictionary counted; only the order of the report hangs on it.
 _COUNTED = 6.0e7

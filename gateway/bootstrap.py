@@ -7,10 +7,11 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from connectors import mime, transcripts, web_chat
-from gateway import home, plan
+from gateway import home, plan, terms
 from gateway.acceptance import Acceptance
 from gateway.champion import StoredChampion
 from gateway.clock import Clock, SystemClock
@@ -118,7 +119,8 @@ def build(
             jobs.release_all_leases(conn)
         name = installation.name(store, conn)
     acceptance = Acceptance(store, clock, ZoneInfo(settings.general.timezone), log, metrics)
-    champion = champion or StoredChampion(store, clock, estates=in_force.estates)
+    own_terms = partial(terms.reader_of, settings.home, log)
+    champion = champion or StoredChampion(store, clock, estates=in_force.estates, reader=own_terms)
     records = Records(store, in_force)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)

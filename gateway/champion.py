@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
-from classifiers import train
-from classifiers.base import Classifier
-from classifiers.heldout import Progress
+from classifiers import trained_model
+from classifiers.base import Classifier, Progress
+from classifiers.reading import Reader, shipped_reader
 from gateway.clock import Clock
 from gateway.store import trained
 from gateway.store.engine import Store
@@ -18,12 +19,21 @@ class StoredChampion:
 
     crowns: whether the shipped model may be crowned; a question asked beside the gateway changes nothing.
     progress: told when the shipped model has to be trained first.
+    reader: asked once, when the champion is loaded, for what reads the texts.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, *, estates: tuple[str, ...] = (), crowns: bool = True, progress: Progress | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        estates: tuple[str, ...] = (),
+        crowns: bool = True,
+        progress: Progress | None = None,
+        reader: Callable[[], Reader] = shipped_reader,
     ) -> None:
         self._store, self._clock, self._estates, self._crowns, self._progress = store, clock, estates, crowns, progress
+        self._reader = reader
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
 
@@ -32,7 +42,7 @@ class StoredChampion:
         with self._lock:
             if self._loaded is None:
                 row = self._crowned()
-                self._loaded = train.load(row.body, dict(row.card), estates=self._estates)
+                self._loaded = trained_model.load(row.body, dict(row.card), estates=self._estates, reader=self._reader())
             return self._loaded
 
     def _crowned(self) -> trained.TrainedRow:
@@ -58,8 +68,11 @@ class StoredChampion:
         return self._loaded is not None
 
 
-def shipped(progress: Progress | None = None) -> train.Trained:
+def shipped(progress: Progress | None = None) -> trained_model.Trained:
     """The shipped trained model; trained from the shipped corpus where `make` has not done so."""
-    if train.shipped_path().exists():
-        return train.read_shipped()
+    if trained_model.shipped_path().exists():
+        return trained_model.read_shipped()
+    # Training takes libraries that answering does not need.
+    from classifiers import train
+
     return train.build_shipped(progress)

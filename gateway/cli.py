@@ -207,12 +207,13 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap
+    from gateway import bootstrap, terms
     from gateway import serve as serving
 
     settings = config.load()
     serving.smtp_options(settings)
     in_force = bootstrap.load_plan(settings)
+    own = terms.read(settings.home)
     _check_store(settings.store_url)
     if settings.tracker.url and settings.tracker.secret:
         bootstrap.tracker_secret(settings)
@@ -224,6 +225,10 @@ def check_config() -> None:
             value = "…" if key.name == "secret" else _without_password(value)
         out.print(f"  {key.section}.{key.name} = {value}", markup=False)
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
+    if own is not None:
+        out.print(f"自有词 terms.txt：新增 {own.added} 个  terms of your own: {own.added} new", markup=False)
+        for zh, en in own.left_out:
+            err.print(f"注意：{zh}\nnote: {en}", style="yellow", markup=False)
 
 
 def _without_password(url: str) -> str:
@@ -353,6 +358,8 @@ def _not_parked(numbers: str) -> JiesuError:
 
 
 cli.command()(questions.classify)
+cli.command()(questions.evaluate)
+cli.command("unknown-words")(questions.unknown_words)
 cli.add_typer(questions.inspect_cli, name="inspect")
 cli.command()(questions.train)
 cli.add_typer(samples_cli, name="samples")

@@ -116,6 +116,11 @@ def token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def terms_file(home: Path) -> Path:
+    """Where the staff's own terms for the classifier are looked for."""
+    return home / "terms.txt"
+
+
 def has_no_store(home: Path) -> bool:
     """Whether no store was made here yet (SQLite only; of a store elsewhere this says nothing)."""
     return not (home / "jiesu.db").exists()

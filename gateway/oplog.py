@@ -32,11 +32,16 @@ VERBS: Mapping[str, str] = {
     "Replayed": "a parked job was put back",
     "LeaseLost": "another worker had taken the job over; nothing of ours was written",
     "Quarantined": "a dropped file cannot be taken in and was set aside",
+    "TermsRead": "the staff's `terms.txt` is in use; how many terms it adds and how much of it was left out",
+    "TermsLeftOut": "something in `terms.txt` that does not count, and why",
+    "TermsNotRead": "`terms.txt` cannot be used, with the line that is wrong; the sorting goes on without it",
     "Fault": "something of ours failed; the work goes on",
 }
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_WARN = frozenset({"NotAccepted", "Retry", "Parked", "EndpointDisabled", "Quarantined", "LeaseLost", "Fault"})
+_WARN = frozenset(
+    {"NotAccepted", "Retry", "Parked", "EndpointDisabled", "Quarantined", "LeaseLost", "TermsLeftOut", "TermsNotRead", "Fault"}
+)
 
 
 def _in_order(_logger: object, _method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:

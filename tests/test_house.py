@@ -26,10 +26,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("connectors.smtp",),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
-    "jieba": ("classifiers.text",),
+    "jieba": ("classifiers.segmenters",),
+    "rjieba": ("classifiers.segmenters",),
     "sklearn": ("classifiers",),
     "skops": ("classifiers.stored",),
-    "ahocorasick": ("classifiers.facets",),
+    "ahocorasick_rs": ("classifiers.facets",),
     "aiohttp": ("gateway.tracker",),
     "structlog": ("gateway.oplog",),
     "prometheus_client": ("gateway.metrics",),
@@ -86,7 +87,7 @@ def test_models_know_only_the_standard_library(module: str) -> None:
 def test_classifiers_know_texts_only(module: str) -> None:
     assert {top(name) for name in ours(module)} <= {"models", "classifiers"}
     assert "models.tables" not in ours(module)
-    assert foreign(module) <= {"jieba", "sklearn", "numpy", "scipy", "skops", "ahocorasick"}
+    assert foreign(module) <= {"jieba", "rjieba", "sklearn", "numpy", "scipy", "skops", "ahocorasick_rs"}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("connectors",))])

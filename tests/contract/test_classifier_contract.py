@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers import corpus, train
+from classifiers import corpus, train, trained_model
 from classifiers.base import Classifier, Query
 from classifiers.checks import check_classifier, check_verdict
 from models.verdict import ComplaintClass, Verdict
@@ -19,7 +19,7 @@ from models.verdict import ComplaintClass, Verdict
 @cache
 def linear() -> Classifier:
     trained = train.build(corpus.shipped_corpus()[::10])
-    return train.load(trained.data, trained.card, estates=["翠澜花园"])
+    return trained_model.load(trained.data, trained.card, estates=["翠澜花园"])
 
 
 def test_the_linear_classifier_satisfies_the_contract() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from classifiers.abstain import alone, auto_threshold, rule, secondary_of, secondary_thresholds, set_thresholds, temperature
-from classifiers.linear import softmax
+from classifiers.scores import softmax
 from models.verdict import ComplaintClass, Decision
 
 SURE = np.array([0.01, 0.02, 0.95, 0.01, 0.01])

@@ -7,11 +7,12 @@ import pytest
 
 from classifiers.base import Query
 from classifiers.blend import Blend, pipeline
+from classifiers.columns import NO_FEATURES, lexicon_of, written
 from classifiers.facets import FacetIndex, parse_facets
-from classifiers.features import NO_FEATURES, Features, lexicon_of, written
-from classifiers.linear import CLASSES
+from classifiers.features import Features
 from classifiers.reading import Reader
-from classifiers.text import shipped_segmenter
+from classifiers.scores import CLASSES
+from classifiers.segmenters import shipped_segmenter
 from models.verdict import ComplaintClass
 
 QUALITY, CONTRACT, OTHER = (CLASSES.index(name) for name in (ComplaintClass.PRODUCT_QUALITY, ComplaintClass.CONTRACT, ComplaintClass.OTHER))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
-from classifiers import report
+from classifiers import corpus, heldout, report, trained_model
 from classifiers.corpus import BadCorpus
+from classifiers.reading import shipped_reader
 from models.verdict import ComplaintClass
 
 
@@ -32,3 +35,34 @@ def test_a_file_without_labels_is_refused_by_its_line(tmp_path: Path, line: str)
     path.write_text(line, encoding="utf-8")
     with pytest.raises(BadCorpus, match=r"^some\.jsonl:1"):
         report.labelled(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentences"),
+    [
+        (None, ("错误：{}：No such file", "error: {}: No such file")),
+        (
+            '{"text": "墙裂了", "primary": "坏"}',
+            ("错误：some.jsonl:1：primary：“坏”不行", "error: some.jsonl:1: primary: '坏' will not do"),
+        ),
+    ],
+)
+def test_a_mistake_is_told_before_the_long_part_begins(
+    tmp_path: Path, content: str | None, sentences: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "some.jsonl"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    assert report.command([str(path)]) == 2
+    heard = capsys.readouterr()
+    assert heard.out == ""
+    assert all(sentence.format(path) in heard.err for sentence in sentences)
+
+
+def test_the_picture_has_a_chart_for_each_register() -> None:
+    examples = corpus.shipped_corpus()[::40]
+    of = heldout.material(examples, shipped_reader())
+    scores = np.random.default_rng(0).normal(size=(len(examples), 5))
+    svg = report.reliability_picture(of, heldout.HeldOut(scores, scores), trained_model.load_shipped())
+    words = {text.text for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}  # noqa: S314
+    assert {"来信", "letter", "邮件", "mail", "对话", "chat", "电话", "phone"} <= words

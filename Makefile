@@ -27,7 +27,7 @@ bench: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Measure the speed,
 train: $(VENV)/run.ready ## Train the shipped model from the shipped corpus
 	@$(BIN)/jiesu train
 
-classifier-report: $(VENV)/run.ready classifiers/trained/shipped.skops ## How right the classifier is, and what each part brings and costs (FILES="a.jsonl b.jsonl": on these too)
+classifier-report: $(VENV)/dev.ready classifiers/trained/shipped.skops ## How right the classifier is, and what each part brings and costs (FILES="a.jsonl b.jsonl": on these too)
 	@$(BIN)/python -m classifiers.report --picture docs/images/reliability.svg $(FILES)
 
 docs: $(VENV)/dev.ready ## Write the table of settings anew into docs/configuration.md

@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.measuring import BenchmarkError, Report, cores_here, percentile, ratios, rounds
 from benchmarks.programs import Gateway, gateway, get, running
 from gateway.clock import SystemClock
-from gateway.config import Tracker
 from gateway.flow import FLOW
 from gateway.home import webhook_secret
+from gateway.sections import Tracker
 from gateway.tracker import WebhookSender
 from models.delivery import OutcomeCode, Outgoing
 

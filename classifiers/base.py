@@ -36,6 +36,12 @@ class Classifier(Protocol):
         """Version of the trained model that answers; stands in every verdict as `trained_model`."""
         ...
 
+    @property
+    def caution(self) -> tuple[float, tuple[float, ...]]:
+        """With how much caution it ships (`promise.shipped_policy`): the least probability of what is routed alone, and of each class the
+        probability from which on it is in a prediction set."""
+        ...
+
     def classify(self, queries: Sequence[Query]) -> list[Verdict]:
         """One verdict for each query, in order; never raises, whatever characters the texts hold.
 

@@ -85,6 +85,11 @@ class LinearClassifier:
         """How sure is sure enough."""
         return self._bounds
 
+    @property
+    def caution(self) -> tuple[float, tuple[float, ...]]:
+        """As `classifiers.base.Classifier.caution`."""
+        return self._bounds.threshold, self._bounds.least
+
     def rows(self, readings: Sequence[Reading]) -> Rows:
         """The features of readings."""
         return self._columns.fill(readings)

@@ -256,7 +256,8 @@ def _threshold(
     found: tuple[float, float] | None = None
     # What is surer than `first`, as one stratum, the belief in it included; narrower where that is not good enough.
     for many in (up, *(end for end in reversed(_ends(stated[:up], _STRATUM)) if end < up)):
-        believed = _BELIEVED * (many / up if up else 1.0)
+        # The rarer mistakes may be, the more it takes to see that they are.
+        believed = _BELIEVED * TOLERATED / tolerated * (many / up if up else 1.0)
         number = believed + float(counts[:many].sum())
         share = (believed * tolerated / 2 + float((counts * wrong)[:many].sum())) / number
         most = share + abstain.DEVIATIONS * math.sqrt(share * (1 - share) / number)
@@ -276,7 +277,7 @@ def _threshold(
             likely = (share * number + 1) / (number + 2)
             mass, missed, doubt = mass + weight, missed + weight * share, doubt + weight**2 * likely * (1 - likely) / number
             most = missed / mass + abstain.DEVIATIONS * math.sqrt(doubt) / mass
-            if most <= tolerated:
+            if most <= tolerated and counts[:end].sum() >= LEAST_EVIDENCE:
                 found = (_just_below(float(stated[end - 1])), most)
             start = end
     probability, most = found or (_NEVER, 1.0)

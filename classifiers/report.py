@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from classifiers import abstain, corpus, heldout, pictures, train, trained_model
+from classifiers import abstain, comparison, corpus, heldout, pictures, train, trained_model
 from classifiers.base import Classifier, Query
 from classifiers.corpus import REGISTERS, customer_turns
 from classifiers.evaluate import Figures, figures, figures_of, reliability
@@ -33,7 +33,7 @@ from models.verdict import ComplaintClass
 # What is measured beside the model that ships: parameters of `Blend`.
 VARIANTS: Mapping[str, Mapping[str, float]] = {
     "shipped": {},
-    "terms: Bayes alone": {"rules": 0.0, "four": 0.0, "words": 0.0},
+    "terms: Bayes alone": {"bayes": 1.0, "rules": 0.0, "four": 0.0, "words": 0.0},
     "rules alone": {"bayes": 0.0, "four": 0.0, "words": 0.0},
     "free words alone": {"bayes": 0.0, "rules": 0.0, "four": 0.0, "words": 1.0},
     "without Bayes": {"bayes": 0.0},
@@ -41,6 +41,8 @@ VARIANTS: Mapping[str, Mapping[str, float]] = {
     "without words among four": {"four": 0.0},
     "without words against rest": {"words": 0.0},
     "without any free words": {"four": 0.0, "words": 0.0},
+    "words half as loud": {"four": 0.2, "words": 0.4},
+    "words twice as loud": {"four": 0.8, "words": 1.6},
     "without the hint in the prior": {"hint": 0.0},
     "facets weak (strength 5)": {"strength": 5.0},
 }
@@ -65,6 +67,15 @@ def main(files: Sequence[Path], say: Said = print, picture: Path | None = None) 
         strange = heldout.scores(of, heldout.by_register(of), stories, blend=parameters)
         shipped = shipped or (stories, strange)
         say(_row(of, name, parameters, stories, strange, sets))
+    if shipped:
+        say("")
+        model, _ = heldout.fit(of)
+        readings = [of.reader.read_all(queries) for _, queries, _, _ in sets]
+        theirs = [
+            (name, read, model.decision_function(read), _numbers(labels))
+            for (name, _, labels, _), read in zip(sets, readings, strict=True)
+        ]  # fmt: skip
+        comparison.main(of, shipped, theirs, say)
     classifier = trained_model.load_shipped() if trained_model.shipped_path().exists() else _built()
     if shipped:
         _by_register(of, shipped[1], classifier, say)
@@ -102,9 +113,12 @@ def _row(of: Material, name: str, parameters: Mapping[str, float], stories: Held
         model, _ = heldout.fit(of, blend=parameters)
         for _, queries, wanted, _ in sets:
             scores = model.decision_function(of.reader.read_all(queries))
-            numbers = np.array([list(ComplaintClass).index(label) for label in wanted], dtype=int)
-            cells.append(_short(figures(softmax(scores, warmth), numbers, np.zeros(len(wanted), dtype=bool))))
+            cells.append(_short(figures(softmax(scores, warmth), _numbers(wanted), np.zeros(len(wanted), dtype=bool))))
     return "| " + " | ".join(cells) + " |"
+
+
+def _numbers(labels: Sequence[ComplaintClass]) -> Any:
+    return np.array([list(ComplaintClass).index(label) for label in labels], dtype=int)
 
 
 def _short(made: Figures) -> str:

@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 from connectors import mime, transcripts, web_chat
 from gateway import home, plan, terms
 from gateway.acceptance import Acceptance
+from gateway.caution import Caution
 from gateway.champion import StoredChampion
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
+from gateway.correcting import Correcting
 from gateway.deliver import Deliver, Endpoint, Sender
 from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
@@ -52,6 +54,8 @@ class App:
     acceptance: Acceptance
     champion: Champion
     records: Records
+    caution: Caution
+    correcting: Correcting
     sender: Sender
     worker: Worker
     api_token: str
@@ -137,6 +141,9 @@ def build(
     _check_lease(settings, stages["deliver"])
     web = settings.web
     base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
+    links = f"{base}/api/v1/complaints"
+    caution = Caution(store, settings.classifier.tolerated_error, log, tells=serving)
+    correcting = Correcting(store, clock, in_force, list(endpoints), links, name, log)
     steps: dict[str, Step] = {
         "intake": Intake(
             store,
@@ -144,13 +151,15 @@ def build(
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
         ),
-        "triage": Triage(store, champion, in_force, list(endpoints), f"{base}/api/v1/complaints", name, metrics),
+        "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
     worker = Worker(store, clock, FLOW, steps, log, metrics, node)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
-    return App(settings, clock, log, metrics, in_force, store, acceptance, champion, records, sender, worker, api_token)
+    return App(
+        settings, clock, log, metrics, in_force, store, acceptance, champion, records, caution, correcting, sender, worker, api_token
+    )
 
 
 def _check_lease(settings: Settings, stage: Stage) -> None:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config, questions, settings_help, terminal
+from gateway import config, questions, settings_help, staff, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -363,6 +363,9 @@ cli.command("unknown-words")(questions.unknown_words)
 cli.add_typer(questions.inspect_cli, name="inspect")
 cli.command()(questions.train)
 cli.add_typer(samples_cli, name="samples")
+cli.command()(staff.review)
+cli.command()(staff.correct)
+cli.command()(staff.promise)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from connectors.base import Line, Standing
 from connectors.web_chat import read_line
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import complaints, jobs, submissions
+from gateway.store import complaints, corrections, jobs, submissions
 from gateway.store.engine import Store
 from models.errors import Unreadable
 from models.verdict import Decision
@@ -66,7 +66,30 @@ class Records:
             messages = complaints.conversation(conn, [number])[number]
             verdict = complaints.latest_verdict(conn, number) or {}
             assignment = complaints.latest_assignment(conn, number) or {}
-        return ticket.details_json(complaint, messages, {"verdict": verdict, "assignment": assignment})
+            corrected = corrections.of(conn, number)
+        said = [ticket.correction_json(correction) for correction in corrected]
+        return ticket.details_json(complaint, messages, {"verdict": verdict, "assignment": assignment, "corrections": said})
+
+    def waiting(self, limit: int) -> dict[str, Any]:
+        """The head of the review queue: what a person should look at next, with the candidates, and how many wait in all."""
+        with self._store.read() as conn:
+            found = corrections.waiting(conn, limit)
+            count = corrections.waiting_count(conn)
+            verdicts = {one.number: complaints.latest_verdict(conn, one.number) or {} for one in found}
+        return {
+            "waiting": count,
+            "complaints": [
+                {
+                    "number": one.number,
+                    "channel": one.channel,
+                    "received_at": one.received_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                    "title": one.title,
+                    "class": one.klass.value if one.klass else None,
+                    **{key: verdicts[one.number].get(key) for key in ("decision", "candidates", "probabilities", "risk", "trained_model")},
+                }
+                for one in found
+            ],
+        }
 
     def jobs(self, now: datetime) -> tuple[dict[tuple[str, str], int], datetime | None, datetime]:
         """Open jobs by kind and state, when the oldest was due, and now: for the metrics."""

@@ -44,6 +44,8 @@ def _of_quality(plan: Plan, _facts: Facts) -> Handling:
 
 # The first rule that applies decides.
 RULES: tuple[Rule, ...] = (
+    # Staff has said what it is: straight to the responsible department, whatever the model thinks.
+    Rule("by_person", lambda f: f.verdict.decision is Decision.PERSON, _of_class, "客服已判定类别，转责任部门"),
     # A failed recognition, an empty mail: somebody has to ring or write back (预案 4.1).
     Rule("nothing_said", lambda f: f.said_nothing, _review, "没有可读的内容，请客服回电或回信询问"),
     # A machine's mail is kept and shown, but no department is made to act on it before a person has looked.
@@ -66,6 +68,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 _RANK = {Priority.NORMAL: 0, Priority.HIGH: 1, Priority.URGENT: 2}
+
+
+def urgency(priority: Priority) -> int:
+    """0 for normal, 1 for high, 2 for urgent."""
+    return _RANK[priority]
 
 
 def assign(facts: Facts, plan: Plan, received_at: datetime) -> Assignment:

@@ -12,8 +12,9 @@ from typing import Any
 from gateway.store.complaints import ComplaintRow, MessageRow
 from models.assignment import Assignment
 from models.complaint import Customer
+from models.correction import Correction
 from models.delivery import Event, EventType
-from models.verdict import Verdict
+from models.verdict import ComplaintClass, Decision, Reason, Risk, Verdict
 
 # Standard Webhooks 1.0.0 wants payloads under 20 kB: so much of the matter goes along, the rest is behind the link.
 _MATTER_CHARS, _PAYLOAD_BYTES = 4000, 19_000
@@ -48,6 +49,22 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "reasons": [{"term": r.term, "weight": round(r.weight, 4), "spans": [list(span) for span in r.spans]} for r in verdict.reasons],
         "trained_model": verdict.trained_model,
     }
+
+
+def verdict_of(body: Mapping[str, Any], customer: Customer) -> Verdict:
+    """The verdict that `verdict_json` wrote; who complains is kept elsewhere."""
+    return Verdict(
+        primary=ComplaintClass(body["primary"]),
+        probabilities={ComplaintClass(name): chance for name, chance in body["probabilities"].items()},
+        secondary=tuple(map(ComplaintClass, body["secondary"])),
+        decision=Decision(body["decision"]),
+        decision_code=body["decision_code"],
+        candidates=(ComplaintClass(body["candidates"][0]), ComplaintClass(body["candidates"][1])),
+        risk=tuple(map(Risk, body["risk"])),
+        reasons=tuple(Reason(one["term"], one["weight"], tuple((start, end) for start, end in one["spans"])) for one in body["reasons"]),
+        customer=customer,
+        trained_model=body["trained_model"],
+    )
 
 
 def assignment_json(assignment: Assignment) -> dict[str, Any]:
@@ -134,6 +151,19 @@ def _summary(title: str, matter: str) -> str:
 
 def _iso(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def correction_json(correction: Correction) -> dict[str, Any]:
+    """A correction for the API: who said so, when, and what the trained model had said."""
+    return {
+        "at": _iso(correction.at),
+        "by": correction.by,
+        "source": correction.source.value,
+        "was": correction.was.value,
+        "class": correction.should_be.value,
+        "trained_model": correction.trained_model,
+        "note": correction.note,
+    }
 
 
 def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -13,13 +14,13 @@ from gateway import rules, ticket
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import complaints, events
+from gateway.store import complaints, corrections, events
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
 from models.complaint import ComplaintState, Customer
 from models.delivery import EventType, Next, RetryDecision
-from models.verdict import Verdict
+from models.verdict import ComplaintClass, Decision, Verdict
 
 
 class Champion(Protocol):
@@ -27,6 +28,37 @@ class Champion(Protocol):
 
     def classifier(self) -> Classifier:
         """The champion; loaded once."""
+        ...
+
+
+class Decided(Protocol):
+    """A verdict as it stands here (`gateway.caution.Decided`)."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """With calibrated probabilities and the decision."""
+        ...
+
+    @property
+    def stated(self) -> tuple[float, ...]:
+        """The probabilities before."""
+        ...
+
+    @property
+    def audited(self) -> float | None:
+        """The share of such complaints that a person looks at, where this is one of them."""
+        ...
+
+
+class Decider(Protocol):
+    """Says how sure is sure enough (`gateway.caution`)."""
+
+    def decide(self, classifier: Classifier, verdict: Verdict, channel: str, number: str, now: datetime) -> Decided:
+        """The verdict as it stands here."""
+        ...
+
+    def rank(self, verdict: Verdict, audited: bool, urgency: int) -> float | None:
+        """Where in the review queue the complaint stands; None where nobody need look."""
         ...
 
 
@@ -42,13 +74,14 @@ class Triage:
         self,
         store: Store,
         champion: Champion,
+        decider: Decider,
         plan: Plan,
         endpoints: Sequence[str],
         links: str,
         installation: str,
         metrics: Metrics,
     ) -> None:
-        self._store, self._champion, self._plan = store, champion, plan
+        self._store, self._champion, self._decider, self._plan = store, champion, decider, plan
         self._endpoints, self._links, self._installation, self._metrics = tuple(endpoints), links, installation, metrics
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
@@ -57,17 +90,33 @@ class Triage:
         with self._store.read() as conn:
             records = complaints.load(conn, numbers)
             talks = complaints.conversation(conn, numbers)
-        verdicts = self._champion.classifier().classify([query(records[n], talks[n]) for n in numbers])
+            settled = corrections.settled(conn, numbers)
+        classifier = self._champion.classifier()
+        verdicts = classifier.classify([query(records[n], talks[n]) for n in numbers])
+        decided = [
+            self._decider.decide(classifier, verdict, records[n].channel.value, n, now)
+            for n, verdict in zip(numbers, verdicts, strict=True)
+        ]  # fmt: skip
         return [
-            self._report(job, records[job.number], talks[job.number], verdict, now)
-            for job, verdict in zip(batch, verdicts, strict=True)
+            self._report(job, records[job.number], talks[job.number], one, settled.get(job.number), now)
+            for job, one in zip(batch, decided, strict=True)
         ]  # fmt: skip
 
     def idle(self, now: datetime) -> bool:
         """Nothing to look for."""
         return False
 
-    def _report(self, job: Job, complaint: ComplaintRow, messages: Sequence[MessageRow], verdict: Verdict, now: datetime) -> Report:
+    def _report(
+        self,
+        job: Job,
+        complaint: ComplaintRow,
+        messages: Sequence[MessageRow],
+        decided: Decided,
+        settled: ComplaintClass | None,
+        now: datetime,
+    ) -> Report:
+        # What staff has said stays, whatever the customer adds.
+        verdict = decided.verdict if settled is None else by_person(decided.verdict, settled)
         through = max(message.id for message in messages)
         if through <= complaint.triaged_through:
             # An earlier triage has seen everything already.
@@ -93,17 +142,22 @@ class Triage:
             kind = EventType.REROUTED
         event = ticket.event_of(kind, triaged, now, supersedes=complaint.last_event)
 
+        # A person is also to see what was sent by a machine or says nothing, however sure the model is.
+        looked_at = decided.audited is not None or facts.machine or facts.said_nothing
+        review_rank = None if settled else self._decider.rank(verdict, looked_at, rules.urgency(assignment.priority))
+
         def write(conn: Connection) -> None:
             complaints.record_triage(
                 conn,
                 complaint,
                 verdict=verdict,
-                verdict_body=ticket.verdict_json(verdict),
+                verdict_body=ticket.verdict_json(verdict) | evidence_json(decided),
                 assignment=assignment,
                 assignment_body=ticket.assignment_json(assignment),
                 customer=customer,
                 through=through,
                 event_id=event.id,
+                review_rank=review_rank,
                 at=now,
             )
             events.announce(conn, event, self._endpoints)
@@ -132,6 +186,27 @@ class Triage:
             ),
         )
         return Report(job, RetryDecision(Next.DONE, "done"), write, log)
+
+
+def by_person(verdict: Verdict, klass: ComplaintClass) -> Verdict:
+    """The verdict with the class that staff has given the complaint."""
+    return replace(
+        verdict,
+        primary=klass,
+        secondary=tuple(name for name in verdict.secondary if name is not klass),
+        decision=Decision.PERSON,
+        decision_code="decided_by_person",
+    )
+
+
+def evidence_json(decided: Decided) -> dict[str, object]:
+    """What is kept beside a verdict so that a correction of it is evidence later: what was stated, and how it was picked."""
+    return {
+        "said": decided.verdict.primary.value,
+        "stated": [round(chance, 6) for chance in decided.stated],
+        "alone": decided.verdict.decision is Decision.AUTO,
+        "audited": decided.audited,
+    }
 
 
 def query(complaint: ComplaintRow, messages: Sequence[MessageRow]) -> Query:

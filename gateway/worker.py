@@ -91,9 +91,9 @@ class Worker:
         """Whether every lane has its threads."""
         return len(self._threads) == sum(LANES[lane] for lane in self._lanes) and all(thread.is_alive() for thread in self._threads)
 
-    def wake(self) -> None:
-        """Says that something was taken in."""
-        self._news[self._lanes[0]].set()
+    def wake(self, lane: str | None = None) -> None:
+        """Says that there is something new for a lane; for the first where none is named."""
+        self._news[lane or self._lanes[0]].set()
 
     def drain(self) -> int:
         """Works until nothing is due now, in the caller's thread. Returns how many jobs were settled."""

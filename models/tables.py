@@ -178,6 +178,15 @@ complaints = Table(
     Column("triaged_through", _Id),
     # The last event told to the endpoints, which a later one supersedes.
     Column("last_event", String(64)),
+    # Where in the review queue it stands, the least first; empty where nobody need look.
+    Column("review_rank", Float),
+    Index(
+        "ix_complaints_review",
+        "review_rank",
+        "received_at",
+        sqlite_where=text("review_rank IS NOT NULL"),
+        postgresql_where=text("review_rank IS NOT NULL"),
+    ),
 )
 
 # The conversation of a complaint, one row an entry.
@@ -207,6 +216,26 @@ verdicts = Table(
     Column("decision", String(16), nullable=False),
     Column("trained_model", String(64), nullable=False),
     Column("body", Json, nullable=False),
+)
+
+# What staff said the class should have been, append-only; what the trained model had stated stands beside it, as evidence.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", String(32), ForeignKey("complaints.number"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("was", String(32), nullable=False),
+    Column("should_be", String(32), nullable=False),
+    Column("trained_model", String(64), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("stated", Json, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("note", Words, nullable=False),
+    Index("ix_corrections_trained_model_id", "trained_model", "id"),
 )
 
 # Every assignment ever made, append-only, with the plan version under which it was made (预案 八).
@@ -309,6 +338,109 @@ plans = Table(
     Column("in_force_since", UtcTime, nullable=False),
 )
 
+# Labelled texts that a trained model may learn from, with names, phones and ids masked: imported history, and copies of corrected complaints.
+# One row a complaint (the last word on it) or an imported text; `number` says whose erasure removes it.
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("origin", String(16), nullable=False),
+    # The complaint's number, or SHA-256 of an imported text.
+    Column("key", String(80), nullable=False),
+    Column("number", String(32), index=True),
+    # Which import or which way of correction it came by.
+    Column("source", Words, nullable=False),
+    Column("channel", String(16)),
+    Column("title", Words, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("primary", String(32), nullable=False),
+    Column("secondary", Json, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("added_at", UtcTime, nullable=False),
+    # Never trained on: the company's own part of the golden set.
+    Column("golden", Boolean, nullable=False),
+    # A person has looked at a suspicious label and said that it stands (`kept`) or is not to be used (`ignored`); empty before.
+    Column("looked_at", String(16)),
+    UniqueConstraint("origin", "key"),
+)
+
+# Every retraining: asked for, running, done or failed. At most one waits or runs.
+retrainings = Table(
+    "retrainings",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("doing", String(40), nullable=False),
+    Column("done", Float, nullable=False),
+    # Who runs it, and until when he must have been heard of.
+    Column("leased_by", String(80)),
+    Column("lease_until", UtcTime),
+    Column("finished_at", UtcTime),
+    # The version of the candidate, and what came of it in words.
+    Column("version", String(64)),
+    Column("outcome", Json),
+    # 1 while it waits or runs.
+    Column("open", Integer, nullable=False),
+    Index(
+        "uq_retrainings_open",
+        "open",
+        unique=True,
+        sqlite_where=text("open = 1"),
+        postgresql_where=text("open = 1"),
+    ),
+)
+
+# People who sign in to the console.
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    # Argon2id; empty until the person has set one by a one-time link.
+    Column("password", String(200)),
+    Column("invitation", String(64)),
+    Column("invited_until", UtcTime),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+# Who is signed in. Only hashes of tokens are kept.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("staff_id", _Id, ForeignKey("staff.id"), nullable=False, index=True),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+)
+
+# Tokens of programs, with what each may do. Only hashes are kept.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("scopes", Json, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+)
+
+# Answers to requests that carried an idempotency key, so that asking again gives the same answer.
+answered_requests = Table(
+    "answered_requests",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Words, nullable=False),
+)
+
 # Trained models with their cards; exactly one is the champion.
 trained_models = Table(
     "trained_models",
@@ -318,6 +450,8 @@ trained_models = Table(
     Column("card", Json, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("added_at", UtcTime, nullable=False),
+    # The gate's verdict with its reasons; empty for what shipped.
+    Column("gate", Json),
     Index(
         "uq_trained_models_champion",
         "state",

@@ -47,6 +47,8 @@ class Decision(StrEnum):
 
     AUTO = "auto"
     REVIEW = "review"
+    # Staff has said what the class is.
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Verdict:
     probabilities: of all five classes, adding up to 1.
     secondary:     further classes that the text complains of, most likely first.
     candidates:    the likeliest two classes, shown to the person who reviews.
-    decision_code: why it was routed alone or not; one of `sure`, `unsure`, `nothing_to_go_by`.
+    decision_code: why it was routed alone or not; one of `sure`, `unsure`, `nothing_to_go_by`, `decided_by_person`.
     trained_model: version of the trained model that said so.
     """
 

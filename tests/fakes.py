@@ -53,6 +53,8 @@ class FakeClassifier:
     """Sorts by the first class whose Chinese name stands in the text; for tests of the house, not of the classifier."""
 
     version = "fake-1"
+    # Sure of what it knows, unsure of all else.
+    caution = (0.5, (0.1,) * len(ComplaintClass))
 
     def __init__(self, explode_on: str | None = None) -> None:
         self.explode_on = explode_on

@@ -28,17 +28,18 @@ HOMES: dict[str, tuple[str, ...]] = {
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),
     "rjieba": ("classifiers.segmenters",),
+    "pypinyin": ("classifiers.comparison",),
     "sklearn": ("classifiers",),
     "skops": ("classifiers.stored",),
     "ahocorasick_rs": ("classifiers.facets",),
     "aiohttp": ("gateway.tracker",),
     "structlog": ("gateway.oplog",),
     "prometheus_client": ("gateway.metrics",),
-    "pydantic": ("gateway.config",),
+    "pydantic": ("gateway.config", "gateway.sections"),
     "alembic": ("gateway.store.migrations",),
     "sqlalchemy": ("models.tables", "gateway.store", *STEPS, "gateway.flow", "gateway.worker", "gateway.acceptance"),
-    "typer": ("gateway.cli", "gateway.questions"),
-    "rich": ("gateway.cli", "gateway.terminal"),
+    "typer": ("gateway.cli", "gateway.questions", "gateway.staff"),
+    "rich": ("gateway.cli", "gateway.staff", "gateway.terminal"),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve",),
     "fastapi": ("gateway.web",),
@@ -87,7 +88,7 @@ def test_models_know_only_the_standard_library(module: str) -> None:
 def test_classifiers_know_texts_only(module: str) -> None:
     assert {top(name) for name in ours(module)} <= {"models", "classifiers"}
     assert "models.tables" not in ours(module)
-    assert foreign(module) <= {"jieba", "rjieba", "sklearn", "numpy", "scipy", "skops", "ahocorasick_rs"}
+    assert foreign(module) <= {"jieba", "rjieba", "pypinyin", "sklearn", "numpy", "scipy", "skops", "ahocorasick_rs"}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("connectors",))])
@@ -111,7 +112,7 @@ def test_steps_never_know_one_another(module: str) -> None:
 
 @pytest.mark.parametrize("module", list(MODULES))
 def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
-    if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli", "gateway.questions")):
+    if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli", "gateway.questions", "gateway.staff")):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}
     if module == "gateway.bootstrap":
         assert not {name for name in ours(module) if within(name, ("gateway.web", "gateway.serve", "gateway.cli"))}

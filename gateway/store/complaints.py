@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from gateway.store.engine import Store
 from models.assignment import Assignment
 from models.complaint import ALLOWED_MOVES, ComplaintState, Customer
-from models.errors import Refused
+from models.errors import JiesuError, Refused
 from models.submission import Channel
 from models.tables import assignments, complaints, messages, verdicts
 from models.verdict import ComplaintClass, Verdict
@@ -117,9 +117,13 @@ def record_triage(
     customer: Customer,
     through: int,
     event_id: str | None,
+    review_rank: float | None,
     at: datetime,
 ) -> None:
-    """Keeps a verdict and an assignment, and what they make of the complaint. Refuses a move that the table of moves does not allow."""
+    """Keeps a verdict and an assignment, and what they make of the complaint. Refuses a move that the table of moves does not allow.
+
+    Raises `Overtaken` when somebody else has decided about the complaint since it was loaded.
+    """
     if ComplaintState.ROUTED not in ALLOWED_MOVES[complaint.state]:
         raise Refused(
             "impossible_move",
@@ -136,6 +140,24 @@ def record_triage(
             body=verdict_body,
         )
     )
+    record_assignment(conn, complaint, assignment=assignment, assignment_body=assignment_body, at=at)
+    _decide(
+        conn,
+        complaint,
+        state=ComplaintState.ROUTED.value,
+        klass=verdict.primary.value,
+        department=assignment.department,
+        priority=assignment.priority.value,
+        reply_due=assignment.reply_due,
+        triaged_through=through,
+        last_event=event_id or complaint.last_event,
+        review_rank=review_rank,
+        **{key: getattr(customer, key) for key in ("name", "phone", "email", "estate", "unit")},
+    )
+
+
+def record_assignment(conn: Connection, complaint: ComplaintRow, *, assignment: Assignment, assignment_body: object, at: datetime) -> None:
+    """Keeps an assignment."""
     conn.execute(
         insert(assignments).values(
             number=complaint.number,
@@ -147,20 +169,44 @@ def record_triage(
             body=assignment_body,
         )
     )
-    conn.execute(
-        update(complaints)
-        .where(complaints.c.number == complaint.number)
-        .values(
-            state=ComplaintState.ROUTED.value,
-            klass=verdict.primary.value,
-            department=assignment.department,
-            priority=assignment.priority.value,
-            reply_due=assignment.reply_due,
-            triaged_through=through,
-            last_event=event_id or complaint.last_event,
-            **{key: getattr(customer, key) for key in ("name", "phone", "email", "estate", "unit")},
-        )
+
+
+def record_correction(
+    conn: Connection,
+    complaint: ComplaintRow,
+    klass: ComplaintClass,
+    assignment: Assignment,
+    assignment_body: object,
+    event_id: str,
+    at: datetime,
+) -> None:
+    """Keeps the assignment that follows from a correction, and what both make of the complaint. Raises `Overtaken`."""
+    record_assignment(conn, complaint, assignment=assignment, assignment_body=assignment_body, at=at)
+    _decide(
+        conn,
+        complaint,
+        klass=klass.value,
+        department=assignment.department,
+        priority=assignment.priority.value,
+        reply_due=assignment.reply_due,
+        last_event=event_id,
+        review_rank=None,
     )
+
+
+class Overtaken(JiesuError):
+    """Somebody else has decided about the complaint in the meantime: look at it again."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__("overtaken", f"投诉 {number} 刚被别人处理过，请重试", f"somebody else has just decided about {number}; try again")
+
+
+def _decide(conn: Connection, complaint: ComplaintRow, **values: object) -> None:
+    # Each decision is told by an event that supersedes the one before, so the last event says whether this is still what was loaded.
+    same = complaints.c.last_event.is_not_distinct_from(complaint.last_event)
+    done = conn.execute(update(complaints).where(complaints.c.number == complaint.number, same).values(**values))
+    if not done.rowcount:
+        raise Overtaken(complaint.number)
 
 
 def latest_verdict(conn: Connection, number: str) -> Mapping[str, Any] | None:

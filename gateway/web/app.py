@@ -19,7 +19,9 @@ from starlette.websockets import WebSocket
 
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
-from models.errors import TryLater
+from gateway.store.complaints import Overtaken
+from gateway.web import reviews
+from models.errors import Refused, TryLater
 
 _HERE = Path(str(resources.files("gateway"))) / "web"
 
@@ -135,6 +137,14 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     async def our_fault(_request: Request, error: TryLater) -> Response:
         return JSONResponse({"detail": f"{error.zh} / {error.en}"}, 503, {"Retry-After": "5"})
 
+    @web.exception_handler(Refused)
+    async def refused(_request: Request, error: Refused) -> Response:
+        return reviews.refused(error)
+
+    @web.exception_handler(Overtaken)
+    async def overtaken(_request: Request, error: Overtaken) -> Response:
+        return reviews.overtaken(error)
+
     @web.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> Response:
         app.log.fault(f"web {request.scope.get('route') and request.scope['route'].path}", error)
@@ -185,6 +195,8 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
         if whole is None:
             raise HTTPException(404, f"没有编号为 {number[:40]} 的投诉 / there is no complaint {number[:40]}")
         return whole
+
+    web.include_router(reviews.router(app), dependencies=[Depends(asked_by_token)])
 
     hosts = frozenset({*(host.lower() for host in app.settings.web.allowed_hosts), app.settings.web.host.lower()})
     # Around everything, the answers to our own faults included, which the framework gives outside all of its middleware.

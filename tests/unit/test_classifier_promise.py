@@ -48,6 +48,14 @@ def test_who_tolerates_less_starts_with_less() -> None:
     assert alone(strict, 0.995)
 
 
+@pytest.mark.parametrize("tolerated", [0.005, 0.01, 0.05, 0.2, 0.5])
+def test_without_reviews_everything_stays_as_shipped(tolerated: float) -> None:
+    now = promise.policy([], shipped(tolerated), ["email"])
+    assert now.cautious
+    first = shipped(tolerated).thresholds[ANYWHERE, QUALITY].probability
+    assert {one.probability for one in now.thresholds.values()} == {first}
+
+
 def test_right_answers_lower_the_threshold_of_their_class_and_of_no_other() -> None:
     now = promise.policy(reviewed(0.8, 120), shipped(), ["email", "chat"])
     assert not now.cautious

@@ -338,7 +338,7 @@ plans = Table(
     Column("in_force_since", UtcTime, nullable=False),
 )
 
-# Labelled texts that a trained model may learn from, with names, phones and ids masked: imported history, and copies of corrected complaints.
+# Labelled texts that a model may learn from, with names, phones and ids masked: imported history, and copies of corrected complaints.
 # One row a complaint (the last word on it) or an imported text; `number` says whose erasure removes it.
 examples = Table(
     "examples",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -144,6 +145,13 @@ class Gateway:
     def metrics(self) -> dict[str, float]:
         """Its figures for Prometheus, by name and labels as they are written."""
         return read_metrics(self._web)
+
+    def ready(self) -> bool:
+        """Whether it says that it can sort."""
+        try:
+            return all(json.loads(get(f"{self._web}/readyz")).values())
+        except urllib.error.HTTPError:
+            return False
 
     def settle(self, seconds: float = 30) -> bool:
         """Waits until no job is open. False when that takes longer than `seconds`."""

@@ -71,10 +71,8 @@ class Server:
         chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
         http = _Http(uvicorn_config(app, chat))
         drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None
-        # The classifier is loaded before the doors open, so that the first complaint does not wait for it.
-        await anyio.to_thread.run_sync(app.champion.classifier)
-        app.worker.start()
         watching: asyncio.Task[None] | None = None
+        sorting: asyncio.Task[None] | None = None
         try:
             smtp_address = await _opened("smtp", settings.smtp.port, smtp.open()) if smtp else None
             web_address = await _opened("web", settings.web.port, http.open())
@@ -94,6 +92,8 @@ class Server:
                 store="sqlite" if app.store.is_sqlite else "postgresql",
                 plan_version=app.plan.version,
             )
+            # What comes in is safe already; it is sorted as soon as the classifier is loaded.
+            sorting = loop.create_task(self._begin_to_sort())
             if ready is not None:
                 ready(addresses)
             await self._until_stopped(http, watching)
@@ -108,8 +108,21 @@ class Server:
             await http.close()
             if watching is not None:
                 await asyncio.wait([watching], timeout=10)
+            if sorting is not None:
+                await asyncio.wait([sorting])
             await anyio.to_thread.run_sync(app.worker.stop)
         app.log.write("Stopped")
+        # A trained model that was tampered with ends the gateway with its error.
+        sorting.result()
+
+    async def _begin_to_sort(self) -> None:
+        try:
+            await anyio.to_thread.run_sync(self._app.champion.classifier)
+        except BaseException:
+            self._stop.set()
+            raise
+        if not self._stop.is_set():
+            self._app.worker.start()
 
     async def _until_stopped(self, http: _Http, watching: asyncio.Task[None] | None) -> None:
         waits: set[asyncio.Task[object]] = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(http.served())}

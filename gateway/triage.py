@@ -160,6 +160,9 @@ class Triage:
                 review_rank=review_rank,
                 at=now,
             )
+            # Looked at once the complaint is ours to write: a correction that confirms tells nobody, and so leaves the last event as it is.
+            if corrections.settled(conn, [complaint.number]).get(complaint.number) is not settled:
+                raise complaints.Overtaken(complaint.number)
             events.announce(conn, event, self._endpoints)
 
         self._metrics.verdicts.labels(verdict.primary.value, verdict.decision.value).inc()

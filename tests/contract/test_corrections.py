@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,26 @@ def test_a_triage_that_was_overtaken_by_a_correction_is_done_again(app: App) -> 
     with app.store.read() as conn:
         assert complaints.load(conn, [number])[number].klass is PRICE
     assert payloads(app, number)[-1]["data"]["class"] == "price"
+
+
+def test_a_triage_that_was_overtaken_by_a_confirmation_is_done_again_too(app: App) -> None:
+    number = taken_in(app, "这是合同问题，请处理", conversation="c-1")
+    app.accept(submission(mail("投诉", "这是价格问题"), conversation="c-1"))
+    real = app.champion.fake.classify
+
+    def meanwhile(queries):
+        app.champion.fake.classify = real
+        assert correct(app, number, CONTRACT).event is None
+        return [replace(verdict, primary=PRICE) for verdict in real(queries)]
+
+    app.champion.fake.classify = meanwhile
+    for _ in range(3):
+        app.worker.drain()
+        app.clock.move(seconds=90)
+    app.worker.drain()
+    with app.store.read() as conn:
+        assert complaints.load(conn, [number])[number].klass is CONTRACT
+    assert {payload["data"]["class"] for payload in payloads(app, number)} == {"contract"}
 
 
 def test_reviews_become_evidence_and_widen_what_is_routed_alone(app: App) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from classifiers.base import Classifier, Query
 from connectors import replies, transcripts
 from gateway import ticket
+from models.columns import storable
 from models.complaint import Speaker
 from models.submission import Channel
-from models.tables import storable
 from models.verdict import Verdict
 
 # So many texts are classified at once; more gain nothing and cost memory.

@@ -73,7 +73,7 @@ class FakeClassifier:
         second = ComplaintClass.PRICE if primary is not ComplaintClass.PRICE else ComplaintClass.CONTRACT
         return Verdict(
             primary=primary,
-            probabilities={k: 0.8 if k is primary else 0.05 for k in ComplaintClass},
+            probabilities={k: 0.8 if k is primary else 0.08 if k is second else 0.04 for k in ComplaintClass},
             secondary=(),
             decision=Decision.AUTO if sure else Decision.REVIEW,
             decision_code="sure" if sure else "unsure",

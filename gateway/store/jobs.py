@@ -33,7 +33,8 @@ from sqlalchemy import (
 )
 
 from gateway.store.engine import Store
-from models.tables import UtcTime, jobs
+from models.columns import UtcTime
+from models.tables import jobs
 
 READY, RUNNING, PARKED = "ready", "running", "parked"
 

@@ -57,7 +57,7 @@ def test_the_queue_is_read_and_a_correction_goes_to_the_tracker(gateway: Running
     status, queue = ask(gateway, "GET", "/api/v1/review")
     assert status == 200
     one = next(one for one in queue["complaints"] if one["number"] == number)
-    assert one["candidates"] == ["other", "product_quality"]
+    assert one["candidates"] == ["other", "price"]
     status, done = ask(gateway, "POST", f"/api/v1/complaints/{number}/corrections", {"class": "price", "by": "王静", "note": "收费"})
     assert status == 201
     assert (done["class"], done["was"], done["by"], done["department"], done["source"]) == ("price", "other", "王静", "sales", "api")

@@ -128,6 +128,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sessions_staff_id"), "sessions", ["staff_id"], unique=False)
     op.add_column("trained_models", sa.Column("gate", sa.Text(), nullable=True))
+    op.add_column("trained_models", sa.Column("crowned_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

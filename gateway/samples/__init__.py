@@ -7,6 +7,7 @@ import smtplib
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from email import message_from_bytes
 from importlib import resources
@@ -60,7 +61,8 @@ def _files(folder: str, ending: str) -> list[Path]:
 
 def _send_mails(host: str, port: int) -> Iterator[Sent]:
     try:
-        with smtplib.SMTP(host, port, timeout=30) as client:
+        # `smtplib`'s own `with` says QUIT and takes the answer to the command before for a refusal: a Ctrl-C would come out as an error.
+        with closing(smtplib.SMTP(host, port, timeout=30)) as client:
             for path in _files("mails", ".eml"):
                 raw = path.read_bytes()
                 sender = message_from_bytes(raw)["From"].partition("<")[2].rstrip(">")
@@ -71,6 +73,7 @@ def _send_mails(host: str, port: int) -> Iterator[Sent]:
                 if code != 250:
                     raise TryLater("sample_refused", f"邮件入口答复 {code}", f"the door for mail answered {code}")
                 yield Sent(path.name, answer.decode().split()[-1])
+            client.quit()
     except (OSError, smtplib.SMTPException) as error:
         raise TryLater("no_smtp", f"邮件入口 {host}:{port} 没有应答", f"the door for mail at {host}:{port} does not answer") from error
 

@@ -20,6 +20,9 @@ TOLERATED = 0.05
 _CAUTION = 0.5
 _LEAST_SURE = 0.8
 
+# An enumeration looks its members up anew each time they are named.
+_OTHER = ComplaintClass.OTHER
+
 # No prediction sets: the likeliest class alone counts.
 ANY: Sequence[float] = ()
 
@@ -37,7 +40,7 @@ class Ruling:
     code: str
 
 
-def rule(chances: NDArray[np.float64], threshold: float, anything: bool, least: Sequence[float] = ANY) -> Ruling:
+def rule(chances: Sequence[float] | Floats, threshold: float, anything: bool, least: Sequence[float] = ANY) -> Ruling:
     """Primary class, the two likeliest, and whether the likeliest is sure enough to be routed alone.
 
     chances:   probabilities of the five classes.
@@ -45,13 +48,12 @@ def rule(chances: NDArray[np.float64], threshold: float, anything: bool, least: 
     least:     of each class, as `set_thresholds` gives it; `ANY` puts only the likeliest class into the set.
     anything:  whether the text held a single word that the trained model knows; without one nothing is sure.
     """
-    values = chances.tolist()
-    order = sorted(range(len(values)), key=lambda place: -values[place])
-    first, second = CLASSES[order[0]], CLASSES[order[1]]
+    best, next_best = sorted(range(len(chances)), key=lambda place: chances[place], reverse=True)[:2]
+    first, second = CLASSES[best], CLASSES[next_best]
     if not anything:
         return Ruling(first, (first, second), Decision.REVIEW, "nothing_to_go_by")
-    inside = [place for place, value in enumerate(values) if value >= least[place]] if len(least) else [order[0]]
-    if first is not ComplaintClass.OTHER and inside == [order[0]] and values[order[0]] >= threshold:
+    inside = [place for place, chance in enumerate(chances) if chance >= least[place]] if len(least) else [best]
+    if first is not _OTHER and inside == [best] and chances[best] >= threshold:
         return Ruling(first, (first, second), Decision.AUTO, "sure")
     return Ruling(first, (first, second), Decision.REVIEW, "unsure")
 
@@ -156,13 +158,13 @@ def secondary_thresholds(scores: Floats, truth: NDArray[np.int_], primary: NDArr
     return thresholds
 
 
-def secondary_of(scores: NDArray[np.float64], thresholds: Sequence[float], primary: ComplaintClass) -> tuple[ComplaintClass, ...]:
+def secondary_of(scores: Sequence[float] | Floats, thresholds: Sequence[float], primary: ComplaintClass) -> tuple[ComplaintClass, ...]:
     """The further classes of one text, most likely first; a text that is no complaint has none."""
-    if primary is ComplaintClass.OTHER:
+    if primary is _OTHER:
         return ()
     named = [
-        (float(scores[column] - thresholds[column]), column)
-        for column, name in enumerate(CLASSES)
-        if name not in (primary, ComplaintClass.OTHER) and scores[column] >= thresholds[column]
+        (threshold - score, column)
+        for column, (score, threshold) in enumerate(zip(scores, thresholds, strict=True))
+        if score >= threshold and CLASSES[column] not in (primary, _OTHER)
     ]
-    return tuple(CLASSES[column] for _, column in sorted(named, key=lambda pair: (-pair[0], pair[1])))
+    return tuple(CLASSES[column] for _, column in sorted(named))

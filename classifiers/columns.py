@@ -16,7 +16,7 @@ from itertools import chain, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.facets import Facet, Hit
+from classifiers.facets import Facet
 from classifiers.reading import Reading
 from classifiers.scores import CLASSES
 
@@ -32,7 +32,9 @@ NO_FEATURES = frozenset({"gov", "authority"})
 _MOST = 2.0
 _LEAST_TERMS = 5.0
 
-_LOG = [0.0, *(math.log(count) for count in range(1, 1000))]
+# How much more a word says that stands so often; beyond the table it is worked out when it is met.
+_GAIN = np.array([0.0, *(1.0 + math.log(count) for count in range(1, 1000))])
+_log1p = lru_cache(maxsize=1 << 10)(math.log1p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,77 +102,90 @@ class Columns:
         zones = ((zone, code) for zone in ZONES for code in lexicon.hinted)
         self.facets = {key: first + place for place, key in enumerate(zones)}
         self.width = first + len(self.facets)
-        self._rarity = rarity
+        self._rarity = np.array(rarity, dtype=np.float64)
         self._weight = weight
         self._zone_of = {column: _ZONE_WEIGHTS[ZONES.index(zone)] for (zone, _), column in self.facets.items()}
         self._signs = {code: tuple(self.facets[zone, code] for zone in ZONES) for code in lexicon.hinted}
 
     def fill(self, readings: Sequence[Reading]) -> Rows:
         """One row a reading. A reading's row does not depend on the others."""
-        values: list[float] = []
+        # Of all words and of all signs of all texts: column, and how often it counts or its value; and how many each text has.
+        words: list[int] = []
+        counts: list[int] = []
         columns: list[int] = []
-        starts = [0]
+        values: list[float] = []
+        sizes: list[tuple[int, int]] = []
+        known = self.words.get
         for reading in readings:
-            row = self._word_part(reading)
-            self._lexicon_part(reading, row)
-            # Sorted, so that sums over a row are always taken in the same order.
-            order = sorted(row)
-            columns += order
-            values += [row[place] for place in order]
-            starts.append(len(columns))
-        return Rows(np.array(values, dtype=np.float64), np.array(columns, dtype=np.int32), np.array(starts, dtype=np.int32))
+            found = Counter(map(known, chain(reading.title.words, reading.said.words), repeat(-1)))
+            del found[-1]
+            signs = self._lexicon_part(reading)
+            words += found
+            counts += found.values()
+            columns += signs
+            values += signs.values()
+            sizes.append((len(found), len(signs)))
+        many = np.array(sizes, dtype=np.int64).reshape(-1, 2)
+        each = np.arange(len(many))
+        row = np.concatenate([np.repeat(each, many[:, 0]), np.repeat(each, many[:, 1])])
+        column = np.array(words + columns, dtype=np.int64)
+        value = np.concatenate([self._word_values(column[: len(words)], counts, row[: len(words)], len(many)), values])
+        # Sorted, so that sums over a row are always taken in the same order.
+        order = np.argsort(row * self.width + column)
+        starts = np.zeros(len(many) + 1, dtype=np.int32)
+        np.cumsum(many.sum(axis=1), out=starts[1:])
+        return Rows(value[order], column[order].astype(np.int32), starts)
 
-    def _word_part(self, reading: Reading) -> dict[int, float]:
-        counts = Counter(map(self.words.get, chain(reading.title.words, reading.said.words), repeat(-1)))
-        del counts[-1]
-        rarity = self._rarity
-        row: dict[int, float] = {}
-        squares = 0.0
-        for place, count in counts.items():
-            value = rarity[place]
-            if count > 1:
-                value *= 1.0 + (_LOG[count] if count < 1000 else math.log(count))
-            row[place] = value
-            squares += value * value
-        if squares:
-            scale = self._weight / math.sqrt(squares)
-            for place in row:
-                row[place] *= scale
-        return row
+    def _word_values(self, columns: NDArray[np.int64], counts: list[int], row: NDArray[np.int64], rows: int) -> NDArray[np.float64]:
+        """What each word's `count` in text `row` is worth. Takes each text's sum in the order of its words, alone or among others."""
+        most = max(counts, default=1)
+        gains = _GAIN if most < len(_GAIN) else np.array([0.0, *(1.0 + math.log(count) for count in range(1, most + 1))])
+        values: NDArray[np.float64] = self._rarity[columns] * gains[counts]
+        squares = np.bincount(row, values * values, rows)
+        # A text without a word has nothing to scale.
+        squares[squares == 0.0] = 1.0
+        values *= (self._weight / np.sqrt(squares))[row]
+        return values
 
-    def _lexicon_part(self, reading: Reading, row: dict[int, float]) -> None:
-        signs: dict[int, int] = {}
+    def _lexicon_part(self, reading: Reading) -> dict[int, float]:
+        """The columns and values of the lexicon's terms and facets in one text."""
         values: dict[int, float] = {}
-        for place, count in self._counted(reading.hits).items():
-            values[place] = math.log1p(count)
-        if reading.title_hits:
-            for place, count in self._counted(reading.title_hits).items():
-                values[place] = values.get(place, 0.0) + math.log1p(count)
-            for hit in reading.title_hits:
-                for code in hit.facets:
-                    if (columns := self._signs.get(code)) is not None:
-                        signs[columns[0]] = signs.get(columns[0], 0) + 1
-        known = self._signs.get
-        for hit, demand in zip(reading.hits, reading.demand, strict=True):
-            for code in hit.facets:
-                if (columns := known(code)) is not None:
+        signs: dict[int, int] = {}
+        known = self.terms.get
+        columns_of = self._signs.get
+        found: dict[int, int] = {}
+        for (term, _, _, codes), demand in zip(reading.hits, reading.demand, strict=True):
+            if (place := known(term)) is not None:
+                found[place] = found.get(place, 0) + 1
+            for code in codes:
+                if (columns := columns_of(code)) is not None:
                     _, asked, body = columns
                     signs[body] = signs.get(body, 0) + 1
                     if demand:
                         signs[asked] = signs.get(asked, 0) + 1
-        held = math.sqrt(max(_LEAST_TERMS, math.fsum(min(_MOST, value) for value in values.values())))
-        for place, value in values.items():
-            row[place] = min(_MOST, value) / held
+        for place, count in found.items():
+            values[place] = _log1p(count)
+        if reading.title_hits:
+            found = {}
+            for term, _, _, codes in reading.title_hits:
+                if (place := known(term)) is not None:
+                    found[place] = found.get(place, 0) + 1
+                for code in codes:
+                    if (columns := columns_of(code)) is not None:
+                        signs[columns[0]] = signs.get(columns[0], 0) + 1
+            for place, count in found.items():
+                values[place] = values.get(place, 0.0) + _log1p(count)
+        if values:
+            for place, value in values.items():
+                if value > _MOST:
+                    values[place] = _MOST
+            held = math.sqrt(max(_LEAST_TERMS, math.fsum(values.values())))
+            for place, value in values.items():
+                values[place] = value / held
         if signs:
-            weighed = {place: self._zone_of[place] * math.log1p(count) for place, count in signs.items()}
+            zone_of = self._zone_of
+            weighed = {place: zone_of[place] * _log1p(count) for place, count in signs.items()}
             held = math.sqrt(max(1.0, math.fsum(weighed.values())))
             for place, value in weighed.items():
-                row[place] = value / held
-
-    def _counted(self, hits: Sequence[Hit]) -> dict[int, int]:
-        found: dict[int, int] = {}
-        known = self.terms.get
-        for hit in hits:
-            if (place := known(hit.term)) is not None:
-                found[place] = found.get(place, 0) + 1
-        return found
+                values[place] = value / held
+        return values

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence, Set
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence, Set
+from itertools import compress, count, starmap
 
 from classifiers.columns import ZONES, Columns
 from classifiers.reading import Reading
@@ -36,70 +37,85 @@ class Explainer:
 
     def __init__(self, columns: Columns) -> None:
         self._names = [*columns.words, *columns.terms]
-        self._facets = columns.facets
+        self._words = len(columns.words)
+        # One column for each name: a word may be a term too.
+        self._column_of = {**columns.terms, **columns.words}
+        self._same = {column: columns.words[term] for term, column in columns.terms.items() if term in columns.words}
+        # The columns of a facet in title, demand and body.
+        self._facets = {code: tuple(columns.facets[zone, code] for zone in ZONES) for _, code in columns.facets}
 
-    def explain(self, reading: Reading, parts: Sequence[tuple[int, float]], score: float) -> tuple[Reason, ...]:
+    def explain(self, reading: Reading, columns: Sequence[int], parts: Sequence[float], score: float) -> tuple[Reason, ...]:
         """The strongest reasons, at most `SHOWN`, and the rest of the score as one more; strongest first.
 
-        parts: (column, part of the score of the primary class) for each column that the text has.
-        score: of the primary class, above the mean of all; the weights add up to it, but for rounding.
+        columns, parts: each column that the text has, in rising order, and its part of the score of the primary class.
+        score:          of the primary class, above the mean of all; the weights add up to it, but for rounding.
 
         A facet's part is shared out evenly among the terms that made it count, and the parts of a term from all columns are added, so
         that a person sees one line a word.
         """
-        weights: dict[str, float] = {}
-        sharers: defaultdict[int, list[str]] | None = None
-        names = self._names
-        known = len(names)
-        for column, weight in parts:
-            if not weight:
-                continue
-            if column < known:
-                name = names[column]
-                weights[name] = weights.get(name, 0.0) + weight
-            else:
-                if sharers is None:
-                    sharers = self._sharers(reading)
-                terms = sharers[column]
-                weight /= len(terms)
-                for term in terms:
-                    weights[term] = weights.get(term, 0.0) + weight
-        strong = [item for item in weights.items() if not -_LEAST < item[1] < _LEAST]
-        strong.sort(key=lambda item: (-abs(item[1]), item[0]))
-        ranked = [(word, round(weight, 4)) for word, weight in strong[:SHOWN]]
+        words = bisect_left(columns, self._words)
+        terms = bisect_left(columns, len(self._names), words)
+        # By column, for most names are never shown; by name only where the model knows no such term.
+        weights: dict[int | str, float] = dict(zip(columns[:terms], parts, strict=False))
+        for column in columns[words:terms]:
+            if (word := self._same.get(column)) is not None:
+                weights[word] = weights.get(word, 0.0) + weights.pop(column)
+        if terms < len(columns):
+            self._share(reading, columns[terms:], parts[terms:], weights)
+        ranked = self._strongest(weights)
         places = _places({word for word, _ in ranked}, reading)
         reasons = [Reason(_MASKED.get(word, word), weight, places[word]) for word, weight in ranked]
-        rest = round(score - sum(weight for _, weight in ranked), 4)
+        rest = round(score - sum([weight for _, weight in ranked]), 4)
         if ranked and rest:
             reasons.append(Reason(REST, rest))
             reasons.sort(key=lambda reason: -abs(reason.weight))
         return tuple(reasons)
 
-    def _sharers(self, reading: Reading) -> defaultdict[int, list[str]]:
-        """For each facet column the terms that count in it."""
-        found: defaultdict[int, list[str]] = defaultdict(list)
-        places = self._facets
-        for hit in reading.title_hits:
-            for code in hit.facets:
-                if (column := places.get((ZONES[0], code))) is not None:
-                    found[column].append(hit.term)
-        for hit, demand in zip(reading.hits, reading.demand, strict=True):
-            for code in hit.facets:
-                if (column := places.get((ZONES[2], code))) is not None:
-                    found[column].append(hit.term)
+    def _share(self, reading: Reading, columns: Sequence[int], parts: Sequence[float], weights: dict[int | str, float]) -> None:
+        """Adds to the weights of terms their shares of the facets in which they count."""
+        terms_of: dict[int, list[str]] = {column: [] for column in columns}
+        places = self._facets.get
+        for term, _, _, codes in reading.title_hits:
+            for code in codes:
+                if (zones := places(code)) is not None:
+                    terms_of[zones[0]].append(term)
+        for (term, _, _, codes), demand in zip(reading.hits, reading.demand, strict=True):
+            for code in codes:
+                if (zones := places(code)) is not None:
+                    terms_of[zones[2]].append(term)
                     if demand:
-                        found[places[ZONES[1], code]].append(hit.term)
-        return found
+                        terms_of[zones[1]].append(term)
+        column_of = self._column_of.get
+        for terms, weight in zip(terms_of.values(), parts, strict=True):
+            weight /= len(terms)
+            for term in terms:
+                key = column_of(term, term)
+                weights[key] = weights.get(key, 0.0) + weight
+
+    def _strongest(self, weights: Mapping[int | str, float]) -> list[tuple[str, float]]:
+        """The words that decided most, at most `SHOWN`, with their weights as shown."""
+        sizes = sorted(map(abs, weights.values()), reverse=True)
+        # Only what is no smaller than the last one shown is put in order.
+        least = max(_LEAST, sizes[SHOWN - 1]) if len(sizes) > SHOWN else _LEAST
+        names = self._names
+        strong = [
+            (-abs(weight), key if isinstance(key, str) else names[key], weight)
+            for key, weight in weights.items()
+            if not -least < weight < least
+        ]
+        strong.sort()
+        return [(word, round(weight, 4)) for _, word, weight in strong[:SHOWN]]
 
 
 def _places(wanted: Set[str], reading: Reading) -> dict[str, tuple[tuple[int, int], ...]]:
     """Where each of some words and terms stands in what was said."""
     clean, words = reading.said.clean, reading.said
     found: dict[str, set[tuple[int, int]]] = {word: set() for word in wanted}
-    for word, start, end in zip(words.words, words.starts, words.ends, strict=True):
-        if word in wanted:
-            found[word].add(clean.span(start, end))
-    for hit in reading.hits:
-        if hit.term in wanted:
-            found[hit.term].add(clean.span(hit.start, hit.end))
+    for place in compress(count(), map(wanted.__contains__, words.words)):
+        found[words.words[place]].add((words.starts[place], words.ends[place]))
+    for term, start, end, _ in reading.hits:
+        if term in wanted:
+            found[term].add((start, end))
+    if clean.origin is not None:
+        return {word: tuple(sorted(set(starmap(clean.span, spans)))) for word, spans in found.items()}
     return {word: tuple(sorted(spans)) for word, spans in found.items()}

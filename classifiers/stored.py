@@ -88,6 +88,9 @@ def parts(data: bytes, sha256: object) -> Any:
     _refuse_others(data, sha256)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                # We never compress; what is small here and large in memory is not ours.
+                raise BadTrainedModel("the trained model is compressed")
             return _value(json.loads(archive.read(_SCHEMA)), archive)
     except BadTrainedModel:
         raise

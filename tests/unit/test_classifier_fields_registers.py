@@ -153,3 +153,9 @@ def test_a_long_text_of_one_thing_takes_no_time(piece: str) -> None:
     begun = time.process_time()
     FINDER.find(Query(text, text[:200], text[::-1], "phone"))
     assert time.process_time() - begun < 0.5
+
+
+def test_an_answer_that_stutters_takes_no_time() -> None:
+    begun = time.process_time()
+    FINDER.find(Query("漏水", "", "客服：请问您贵姓\n客户：" + "我姓" * 500 + "的", "phone"))
+    assert time.process_time() - begun < 0.5

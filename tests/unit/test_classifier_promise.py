@@ -64,6 +64,17 @@ def test_right_answers_lower_the_threshold_of_their_class_and_of_no_other() -> N
     assert not alone(now, 0.7)
 
 
+def test_reviews_of_one_class_and_channel_widen_no_other() -> None:
+    evidence = [
+        Reviewed("email", chances(sure, ComplaintClass.CONTRACT), ComplaintClass.CONTRACT) for sure in np.linspace(0.5, 0.95, 250).tolist()
+    ]
+    now = promise.policy(evidence, shipped(), ["email", "chat"])
+    assert alone(now, 0.9, name=ComplaintClass.CONTRACT)
+    for channel in ("email", "chat"):
+        for name in (QUALITY, ComplaintClass.PRICE, ComplaintClass.SERVICE_ATTITUDE):
+            assert [alone(now, sure, channel, name) for sure in (0.75, 0.9, 0.94, 0.96)] == [False, False, False, True]
+
+
 def test_too_few_right_answers_lower_nothing() -> None:
     now = promise.policy(reviewed(0.8, 20), shipped(), ["email"])
     assert now.cautious
@@ -126,7 +137,10 @@ def test_the_sample_is_even_fixed_and_larger_while_little_is_known() -> None:
     assert known.audited(QUALITY, "email") == promise.AUDITED
 
 
-@pytest.mark.parametrize(("audited", "wrong", "broken"), [(0, 0, False), (10, 1, False), (100, 4, False), (100, 15, True), (30, 6, True)])
+@pytest.mark.parametrize(
+    ("audited", "wrong", "broken"),
+    [(0, 0, False), (1, 1, False), (2, 2, False), (10, 1, False), (100, 4, False), (100, 20, True), (30, 9, True)],
+)
 def test_the_check_on_the_sample_tells_a_broken_promise_from_chance(audited: int, wrong: int, broken: bool) -> None:
     assert promise.kept(audited, wrong, 0.05).broken is broken
 

@@ -47,6 +47,12 @@ def test_every_normal_character_knows_where_it_came_from() -> None:
     assert written[slice(*clean.span(0, 2))] == "一\u200b二"
 
 
+def test_the_quick_way_gives_what_translating_each_character_gives() -> None:
+    # A sign that becomes two characters makes the text be translated.
+    for code in range(0x10000):
+        assert cut.normalise(chr(code)).text + "m2" == cut.normalise(chr(code) + "㎡").text
+
+
 @pytest.mark.parametrize(
     ("text", "masked"),
     [

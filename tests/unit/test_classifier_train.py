@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import subprocess
 import sys
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -192,3 +194,51 @@ def test_answering_needs_neither_jieba_nor_scikit_learn() -> None:
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def changed(path: tuple[str, ...], value: object) -> tuple[bytes, dict[str, object]]:
+    """The trained model with one value changed, and a card that names its hash."""
+    content = unpack(trained().data, trained().card["sha256"])
+    place = content
+    for key in path[:-1]:
+        place = place[key] if isinstance(place, dict) else place.named_steps[key] if hasattr(place, "named_steps") else getattr(place, key)
+    if isinstance(place, dict):
+        place[path[-1]] = value
+    else:
+        setattr(place, path[-1], value)
+    data = pack(content)
+    return data, {"sha256": digest(data), "version": "x"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("pipeline", "classes", "intercept_"), np.zeros(3, dtype=np.float32)),
+        (("pipeline", "classes", "coef_"), np.zeros((5, 3), dtype=np.float32)),
+        (("pipeline", "classes", "intercept_"), np.full(5, np.nan, dtype=np.float32)),
+        (("also", "intercept_"), np.array(["a"] * 5)),
+        (("pipeline", "features", "idf_"), np.zeros(1, dtype=np.float32)),
+        (("pipeline", "features", "idf_"), np.float64(3)),
+        (("pipeline", "features", "word_weight"), None),
+        (("pipeline", "features", "word_weight"), "2"),
+        (("pipeline", "features", "names_"), "一\n一"),
+        (("temperature",), 0.0),
+        (("temperature",), -1.0),
+        (("threshold",), float("nan")),
+        (("least",), [0.1]),
+        (("secondary",), [float("inf")] * 5),
+        (("least",), [10**400] * 5),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_before_anything_is_answered(path: tuple[str, ...], value: object) -> None:
+    with pytest.raises(BadTrainedModel):
+        trained_model.load(*changed(path, value))
+
+
+def test_a_compressed_file_is_refused() -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(trained().data)) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in source.namelist():
+            made.writestr(name, source.read(name))
+    with pytest.raises(BadTrainedModel, match="compressed"):
+        parts(target.getvalue(), digest(target.getvalue()))

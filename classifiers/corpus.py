@@ -16,6 +16,7 @@ from models.complaint import Customer
 from models.verdict import ComplaintClass, Risk
 
 HOME = Path(__file__).parent / "corpus"
+GOLDEN = Path(__file__).parent / "golden"
 
 # Which channel a register is read as; a public letter comes as a mail.
 REGISTERS: Mapping[str, str] = {"letter": "email", "mail": "email", "chat": "chat", "phone": "phone"}
@@ -131,6 +132,11 @@ def load(paths: Iterable[Path]) -> list[Example]:
 def shipped_corpus() -> list[Example]:
     """The composed texts that ship with jiesu, sorted by id."""
     return load(sorted(HOME.glob("*.jsonl")))
+
+
+def golden() -> list[Example]:
+    """The golden set that ships: composed texts that no model is ever trained on, by which the gate compares; sorted by id."""
+    return load(sorted(GOLDEN.glob("*.jsonl")))
 
 
 def fingerprint(examples: Sequence[Example]) -> str:

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -34,6 +34,22 @@ _ALIASES: Mapping[str, str] = {
     "主要类别": "primary",
     "次要类别": "secondary",
     "风险": "risk",
+    # As spreadsheets of complaint desks head their columns.
+    "class": "primary",
+    "content": "text",
+    "投诉内容": "text",
+    "诉求内容": "text",
+    "问题描述": "text",
+    "投诉标题": "title",
+    "投诉渠道": "channel",
+    "来源渠道": "channel",
+    "分类": "primary",
+    "投诉类别": "primary",
+    "投诉类型": "primary",
+    "投诉分类": "primary",
+    "其他类别": "secondary",
+    "姓名": "customer.name",
+    "客户姓名": "customer.name",
 }
 _KEYS = frozenset({"text", "title", "channel", "primary", "secondary", "risk", "customer"} | {f"customer.{name}" for name in CUSTOMER})
 # Keys of the corpus that say nothing about being right.
@@ -101,38 +117,81 @@ def read(data: bytes, name: str, *, labels: bool = True) -> tuple[list[Labelled]
     name:   of the file; it is CSV where it ends so or where its first character is no brace.
     labels: whether each text must have its class.
     """
+    found: list[Labelled] = []
+    problems: list[Problem] = []
+    unused: dict[str, None] = {}
+    for number, row in rows_of(data, name):
+        if isinstance(row, Problem):
+            problems.append(row)
+            continue
+        known, passed = keyed(row)
+        unused.update(dict.fromkeys(passed))
+        one = labelled(known, f"{name}:{number}", labels=labels)
+        if isinstance(one, Problem):
+            problems.append(one)
+        else:
+            found.append(one)
+    if problems:
+        raise BadLabelled(problems)
+    if not found:
+        raise BadLabelled([Problem(f"{name}：只有列名，请在下面写上文本", f"{name}: has only a header; write texts below it")])
+    return found, tuple(unused)
+
+
+def rows_of(data: bytes, name: str, columns: Mapping[str, str] | None = None) -> Iterator[tuple[int, Mapping[str, object] | Problem]]:
+    """The rows of a JSON lines or CSV file as they stand, each with its line and under the names of its columns.
+
+    columns: keys by names of columns, beside the usual ones.
+
+    Raises `BadLabelled` where the file as a whole cannot be read.
+    """
     text = _decoded(data, name)
     begun = text.lstrip()
     if not begun:
         raise BadLabelled([Problem(f"{name}：文件是空的，每行应有一条文本", f"{name}: the file is empty; each line must hold a text")])
     ending = name.lower().rpartition(".")[2]
     is_csv = ending in ("csv", "tsv") or (ending not in ("jsonl", "ndjson", "json") and not begun.startswith(("{", "[")))
-    rows = _csv_rows(text) if is_csv else _json_rows(text)
-    found: list[Labelled] = []
-    problems: list[Problem] = []
-    unused: dict[str, None] = {}
-    for number, row in rows:
-        where = f"{name}:{number}"
-        if isinstance(row, _Wrong):
-            problems.append(_problem(where, row))
-            continue
-        known: dict[str, object] = {}
-        for key, value in row.items():
-            plain = key.strip().lower()
-            plain = _ALIASES.get(plain, plain)
-            if plain not in _KEYS | _PASSED_OVER:
-                unused[key] = None
-            elif not known.get(plain):
-                known[plain] = value
-        try:
-            found.append(_labelled(known, where, labels))
-        except _Wrong as wrong:
-            problems.append(_problem(where, wrong))
-    if problems:
-        raise BadLabelled(problems)
-    if not found:
-        raise BadLabelled([Problem(f"{name}：只有列名，请在下面写上文本", f"{name}: has only a header; write texts below it")])
-    return found, tuple(unused)
+    for number, row in _csv_rows(text, columns) if is_csv else _json_rows(text):
+        yield number, _problem(f"{name}:{number}", row) if isinstance(row, _Wrong) else row
+
+
+def keyed(
+    row: Mapping[str, object], columns: Mapping[str, str] | None = None, also: Collection[str] = ()
+) -> tuple[dict[str, object], list[str]]:
+    """A row under the keys of this module, and the names of its columns that are none of them. `also` are keys besides."""
+    known: dict[str, object] = {}
+    passed = []
+    for name, value in row.items():
+        key = key_of(name, columns)
+        if key not in _KEYS and key not in _PASSED_OVER and key not in also:
+            passed.append(name)
+        elif not known.get(key):
+            known[key] = value
+    return known, passed
+
+
+def key_of(name: str, columns: Mapping[str, str] | None = None) -> str:
+    """The key that a column of this name holds; the name in small letters where it is none."""
+    if columns and name.strip() in columns:
+        return columns[name.strip()]
+    plain = name.strip().lower()
+    key = _ALIASES.get(plain, plain)
+    # Who names the column of a key means no other.
+    return f"({key})" if columns and key in columns.values() else key
+
+
+def labelled(row: Mapping[str, object], where: str, *, labels: bool = True) -> Labelled | Problem:
+    """One keyed row understood, or what is wrong with it. `where` is its file and line; `labels`: whether it must have a class."""
+    try:
+        return _labelled(row, where, labels)
+    except _Wrong as wrong:
+        return _problem(where, wrong)
+
+
+def wrong_header(names: Sequence[str], where: str, columns: Mapping[str, str] | None = None) -> Problem | None:
+    """What is wrong with the names of a table's columns."""
+    wrong = _wrong_header(list(names), columns)
+    return _problem(where, wrong) if wrong else None
 
 
 def shown(value: object) -> str:
@@ -196,7 +255,7 @@ def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, object] | _Wrong]]
             )
 
 
-def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, object] | _Wrong]]:
+def _csv_rows(text: str, columns: Mapping[str, str] | None = None) -> Iterator[tuple[int, Mapping[str, object] | _Wrong]]:
     head = text.lstrip("\r\n").partition("\n")[0]
     # Spreadsheets of other countries part cells by semicolons or tabs.
     parts = max(",\t;", key=head.count)
@@ -220,7 +279,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, object] | _Wrong]]:
             continue
         if header is None:
             header = [cell.strip() for cell in cells]
-            if wrong := _wrong_header(header):
+            if wrong := _wrong_header(header, columns):
                 yield begins, wrong
                 return
         elif any(cell.strip() for cell in cells[len(header) :]):
@@ -230,8 +289,12 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, object] | _Wrong]]:
             yield begins, dict(zip(header, cells, strict=False))
 
 
-def _wrong_header(header: list[str]) -> _Wrong | None:
-    names = [_ALIASES.get(cell.lower(), cell.lower()) for cell in header]
+def _wrong_header(header: list[str], columns: Mapping[str, str] | None) -> _Wrong | None:
+    missing = next((name for name in columns or () if name not in header), None)
+    if missing is not None:
+        seen = "、".join(map(shown, header[:10]))
+        return _Wrong(shown(missing), f"没有这一列；首行是：{seen}", f"there is no such column; the first line has: {seen}")
+    names = [key_of(cell, columns) for cell in header]
     if "text" not in names:
         seen = shown("、".join(header))
         return _Wrong(

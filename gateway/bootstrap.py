@@ -10,8 +10,10 @@ from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from classifiers.deidentify import Deidentifier
+from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
-from gateway import home, plan, terms
+from gateway import config, home, plan, terms
 from gateway.acceptance import Acceptance
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
@@ -19,12 +21,19 @@ from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.correcting import Correcting
 from gateway.deliver import Deliver, Endpoint, Sender
+from gateway.desk import Desk
+from gateway.drift import Drift
+from gateway.examples import Examples
 from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
+from gateway.learning_service import Learning
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
 from gateway.records import Records
+from gateway.retrain_watch import RetrainWatch
+from gateway.retraining import Rules
+from gateway.staffing import Staffing
 from gateway.store import installation, jobs, migrations, plans
 from gateway.store.engine import Store
 from gateway.tracker import WebhookSender, secret_bytes
@@ -59,6 +68,14 @@ class App:
     sender: Sender
     worker: Worker
     api_token: str
+    examples: Examples
+    drift: Drift
+    learning: Learning
+    # What a retraining goes by, and who begins those that wait while this gateway serves.
+    retraining_rules: Rules
+    retrain_watch: RetrainWatch
+    staffing: Staffing
+    desk: Desk
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -97,6 +114,12 @@ def tracker_secret(settings: Settings) -> str:
     return value
 
 
+def staffing(settings: Settings, store: Store, *, clock: Clock | None = None, log: OperatorLog | None = None) -> Staffing:
+    """People and programs of these settings; commands use it beside the gateway."""
+    log = log or OperatorLog(settings.log.format, settings.log.level)
+    return Staffing(store, clock or SystemClock(), log, home.secret(settings.secrets_folder, "api.token", home.token))
+
+
 def build(
     settings: Settings,
     *,
@@ -124,7 +147,9 @@ def build(
         name = installation.name(store, conn)
     acceptance = Acceptance(store, clock, ZoneInfo(settings.general.timezone), log, metrics)
     own_terms = partial(terms.reader_of, settings.home, log)
-    champion = champion or StoredChampion(store, clock, estates=in_force.estates, reader=own_terms)
+    champion = champion or StoredChampion(
+        store, clock, estates=in_force.estates, crowns=serving, reader=own_terms, log=log if serving else None
+    )
     records = Records(store, in_force)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)
@@ -143,7 +168,10 @@ def build(
     base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
     links = f"{base}/api/v1/complaints"
     caution = Caution(store, settings.classifier.tolerated_error, log, tells=serving)
-    correcting = Correcting(store, clock, in_force, list(endpoints), links, name, log)
+    examples = Examples(store, clock, Deidentifier(FieldFinder(in_force.estates)), log)
+    drift = Drift(store, clock, champion, log)
+    metrics.watch_drift(drift.gauges)
+    correcting = Correcting(store, clock, in_force, list(endpoints), links, name, log, examples)
     steps: dict[str, Step] = {
         "intake": Intake(
             store,
@@ -158,7 +186,37 @@ def build(
     worker = Worker(store, clock, FLOW, steps, log, metrics, node)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
     return App(
-        settings, clock, log, metrics, in_force, store, acceptance, champion, records, caution, correcting, sender, worker, api_token
+        settings,
+        clock,
+        log,
+        metrics,
+        in_force,
+        store,
+        acceptance,
+        champion,
+        records,
+        caution,
+        correcting,
+        sender,
+        worker,
+        api_token,
+        examples=examples,
+        drift=drift,
+        learning=Learning(store, clock, log),
+        retraining_rules=Rules(
+            in_force.gate, settings.classifier.tolerated_error, settings.learning.memory_years, settings.learning.promote_alone
+        ),
+        retrain_watch=RetrainWatch(
+            store,
+            clock,
+            log,
+            settings.learning,
+            ZoneInfo(settings.general.timezone),
+            config.environment(settings),
+            settings.home / "log",
+        ),
+        staffing=staffing(settings, store, clock=clock, log=log),
+        desk=Desk(store, correcting),
     )
 
 

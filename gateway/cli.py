@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config, questions, settings_help, staff, terminal
+from gateway import config, examples_cli, learning, people, questions, settings_help, staff, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -70,6 +70,9 @@ def serve(until_eof: UntilEof = False) -> None:
             unfinished = told.with_suffix(".tmp")
             unfinished.write_text(json.dumps({"smtp": addresses.smtp, "web": web, "drop": drop, "pid": os.getpid()}), "utf-8")
             unfinished.replace(told)
+            # Beside `jiesu up` it tells; here it would end in a file.
+            if not until_eof and (link := app.staffing.first_link()):
+                people.tell_first_link(settings.web.public_url or web, link)
 
         try:
             serving.serve(app, ready)
@@ -118,6 +121,7 @@ def up(
         _print_tickets(both.tickets())
         if once:
             return
+        _print_first_link(settings, both.doors().web or "")
         _print_what_next(settings, both.doors(), both.tracker_page)
         both.wait()
     except KeyboardInterrupt:
@@ -163,12 +167,25 @@ def _print_tickets(tickets: list[dict[str, Any]]) -> None:
     Console(width=max(out.width, 150) if not out.is_terminal else None, highlight=False).print(table)
 
 
+def _print_first_link(settings: config.Settings, web: str) -> None:
+    from gateway import bootstrap
+
+    store = bootstrap.open_store(settings)
+    try:
+        link = bootstrap.staffing(settings, store).first_link()
+    finally:
+        store.close()
+    if link:
+        people.tell_first_link(settings.web.public_url or web, link)
+
+
 def _print_what_next(settings: config.Settings, doors: Any, tracker_page: str) -> None:
     host, port = doors.smtp or ("", 0)
     here = "" if str(settings.home) == str(Path("var").absolute()) else f"JIESU_HOME={settings.home} "
     lines = [
         "",
         f"在线对话 chat             {doors.web}/chat",
+        f"控制台 console           {doors.web}/console",
         f"跟踪系统 tracker          {tracker_page}",
         f"邮件入口 mail             {host}:{port}",
         f"电话转写投放 call drop     {doors.drop}",
@@ -366,6 +383,12 @@ cli.add_typer(samples_cli, name="samples")
 cli.command()(staff.review)
 cli.command()(staff.correct)
 cli.command()(staff.promise)
+cli.add_typer(examples_cli.examples_cli, name="examples")
+cli.command()(examples_cli.drift)
+cli.command()(learning.retrain)
+cli.add_typer(learning.trained_cli, name="trained")
+cli.add_typer(people.people_cli, name="people")
+cli.add_typer(people.token_cli, name="token")
 
 
 if __name__ == "__main__":

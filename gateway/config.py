@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from gateway.sections import Chat, Classifier, Drop, General, Log, Plan, Section, Smtp, StoreSection, Tracker, Web, Wrong
+from gateway.sections import Chat, Classifier, Drop, General, Learning, Log, Plan, Section, Smtp, StoreSection, Tracker, Web, Wrong
 from models.errors import BadSetting
 
 
@@ -36,6 +36,7 @@ class Settings(BaseModel):
     drop: Drop = Drop()
     tracker: Tracker = Tracker()
     classifier: Classifier = Classifier()
+    learning: Learning = Learning()
     plan: Plan = Plan()
     log: Log = Log()
 
@@ -53,6 +54,11 @@ class Settings(BaseModel):
     def secrets_folder(self) -> Path:
         """Where secrets live, each in a file of mode 0600."""
         return self.home / "secrets"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of a program of ours that is to have the same home and store; all else is inherited."""
+    return dict(os.environ) | {"JIESU_HOME": str(settings.home), "JIESU_STORE_URL": settings.store_url}
 
 
 def home(environ: Mapping[str, str] | None = None) -> Path:

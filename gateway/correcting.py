@@ -8,9 +8,11 @@ from typing import Any
 
 from gateway import rules, ticket, triage
 from gateway.clock import Clock
+from gateway.examples import Examples
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
 from gateway.store import complaints, corrections, events
+from gateway.store import examples as training_store
 from gateway.store.engine import Store
 from models.correction import Correction, Source
 from models.delivery import EventType
@@ -34,10 +36,19 @@ class Correcting:
     """Takes corrections, from whichever way they come in. `tell` wakes the worker."""
 
     def __init__(
-        self, store: Store, clock: Clock, plan: Plan, endpoints: Sequence[str], links: str, installation: str, log: OperatorLog
+        self,
+        store: Store,
+        clock: Clock,
+        plan: Plan,
+        endpoints: Sequence[str],
+        links: str,
+        installation: str,
+        log: OperatorLog,
+        examples: Examples,
     ) -> None:
         self._store, self._clock, self._plan, self._log = store, clock, plan, log
         self._endpoints, self._links, self._installation = tuple(endpoints), links, installation
+        self._examples = examples
 
     def correct(self, number: str, should_be: ComplaintClass, *, by: str, source: Source, note: str = "") -> Corrected:
         """Keeps a correction of the newest verdict; where class or department change, assigns anew and tells the endpoints.
@@ -52,7 +63,7 @@ class Correcting:
             raise Refused("bad_note", f"note：最多 {MOST_NOTE} 字", f"note: {MOST_NOTE} characters at most")
         now = self._clock.now()
         with self._store.write() as conn:
-            complaint = complaints.load(conn, [number]).get(number)
+            complaint = complaints.load(conn, [number], hold=True).get(number)
             if complaint is None:
                 raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
             body = complaints.latest_verdict(conn, number)
@@ -71,6 +82,10 @@ class Correcting:
                 complaints.record_correction(conn, complaint, should_be, assignment, ticket.assignment_json(assignment), event.id, now)
                 events.announce(conn, event, self._endpoints)
             corrections.add(conn, correction)
+            # What it teaches is kept in the same moment, without whose complaint it is.
+            copy = self._examples.copy_of(complaint, messages, correction)
+            if copy is not None:
+                training_store.put(self._store, conn, copy)
         self._log.write(
             "Corrected",
             number,
@@ -91,6 +106,10 @@ def _correction(
     alone, audited = body.get("alone", body["decision"] == Decision.AUTO), body.get("audited")
     # What was neither put to review nor picked at random was looked at because it seemed wrong: that says nothing of how often it is.
     weight = (1 / audited if audited else 0.0) if alone else 1.0
+    if body.get("nothing_to_go_by") or body["decision"] == Decision.PERSON:
+        # No word that the model knows: it is never routed alone, and what it stated is the same for all such. And what was settled already
+        # when the model spoke was neither reviewed nor picked for what it said.
+        weight = 0.0
     return Correction(
         number=number,
         at=at,

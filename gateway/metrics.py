@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -43,9 +43,27 @@ class Metrics:
         """Adds a gauge of log lines that could not be written."""
         Gauge("jiesu_log_lines_lost", "Lines of the operator log that could not be written.", registry=self.registry).set_function(lost)
 
+    def watch_drift(self, look: Callable[[], Mapping[str, float]]) -> None:
+        """Adds a gauge of how far incoming complaints have moved, by kind (`docs/examples.md`), as last measured."""
+        self.registry.register(_Drift(look))
+
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _Drift(Collector):
+    def __init__(self, look: Callable[[], Mapping[str, float]]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        moved = GaugeMetricFamily("jiesu_drift", "How far complaints have moved from what the trained model knows.", labels=["kind"])
+        for kind, figure in sorted(self._look().items()):
+            moved.add_metric([kind], figure)
+        yield moved
 
 
 class _Jobs(Collector):

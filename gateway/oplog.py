@@ -26,6 +26,17 @@ VERBS: Mapping[str, str] = {
     "CautiousStart": "nothing is reviewed yet: only what the shipped thresholds are very sure of is routed alone",
     "OwnEvidence": "from here on reviewed complaints decide what is routed alone",
     "Corrected": "staff said what the class is",
+    "RetrainingAsked": "somebody asked for a retraining, or it was due",
+    "RetrainingStarted": "a retraining began, in a process of its own",
+    "RetrainingDone": "a retraining ended, with its candidate and what the gate said of it",
+    "RetrainingFailed": "a retraining did not come to an end; the champion stays",
+    "Promoted": "a trained model became the champion",
+    "RolledBack": "the trained model before the champion answers again",
+    "ChampionLoaded": "this node answers with another trained model from here on",
+    "ExamplesImported": "labelled texts were taken into the training store; how many were new, changed and bad",
+    "ExampleSettled": "a person decided about a doubtful label",
+    "ExamplesForgotten": "what was copied of a complaint into the training store is gone",
+    "Drift": "incoming complaints or corrections have moved away from what the trained model knows, with the figure",
     "DeliveryAttempt": "an event was sent to an endpoint, with what came of it",
     "Delivered": "an endpoint has accepted an event",
     "EndpointDisabled": "an endpoint said 410 and gets nothing more until it is replayed",
@@ -38,12 +49,29 @@ VERBS: Mapping[str, str] = {
     "TermsRead": "the staff's `terms.txt` is in use; how many terms it adds and how much of it was left out",
     "TermsLeftOut": "something in `terms.txt` that does not count, and why",
     "TermsNotRead": "`terms.txt` cannot be used, with the line that is wrong; the sorting goes on without it",
+    "SignedIn": "a person signed in to the console",
+    "SignInRefused": "a wrong name or password, or another try too soon",
+    "PasswordSet": "a person used a one-time link and set a password",
+    "PeopleChanged": "a person was added, invited, disabled, or given a role",
+    "TokensChanged": "a program's token was made or disabled",
     "Fault": "something of ours failed; the work goes on",
 }
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _WARN = frozenset(
-    {"NotAccepted", "Retry", "Parked", "EndpointDisabled", "Quarantined", "LeaseLost", "TermsLeftOut", "TermsNotRead", "Fault"}
+    {
+        "NotAccepted",
+        "Retry",
+        "Parked",
+        "EndpointDisabled",
+        "Quarantined",
+        "LeaseLost",
+        "TermsLeftOut",
+        "TermsNotRead",
+        "RetrainingFailed",
+        "Drift",
+        "Fault",
+    }
 )
 
 

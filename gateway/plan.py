@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from gateway.gate import GateRules
 from models.assignment import Priority
 from models.errors import BadSetting
 from models.verdict import ComplaintClass, Risk
@@ -58,6 +59,7 @@ class Plan:
     review: Handling
     risks: Mapping[Risk, RiskHandling]
     estates: tuple[str, ...]
+    gate: GateRules
     sha256: str
     body: str
 
@@ -87,7 +89,7 @@ def parse(text: str) -> Plan:
         tree = _Node("plan", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise BadSetting("plan.file", f"不是有效的 TOML（{error}）", f"is not valid TOML ({error})") from None
-    tree.only("version", "estates", "departments", "classes", "review", "risks")
+    tree.only("version", "estates", "departments", "classes", "review", "risks", "gate")
     version = tree.text("version")
     if len(version) > 64:
         raise tree.wrong("version", f"“{version}” 太长，最多 64 字", f"'{version}' is too long; 64 characters at most")
@@ -109,6 +111,8 @@ def parse(text: str) -> Plan:
         review=_handling(tree.node("review"), departments),
         risks={risk: _risk(risks.node(risk.value), departments) for risk in Risk},
         estates=tree.texts("estates", default=()),
+        # Plans written before there was a gate do not have it.
+        gate=_gate(tree.node("gate") if "gate" in tree.value else _Node("plan.gate", {})),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         body=text,
     )
@@ -134,6 +138,25 @@ def _risk(node: _Node, departments: Mapping[str, Department]) -> RiskHandling:
         allowed = ", ".join(Priority)
         raise node.wrong("priority", f"“{priority}” 不行，应为 {allowed} 之一", f"'{priority}' will not do: must be one of {allowed}")
     return RiskHandling(Priority(priority), node.hours("reply_hours"), node.departments("escalate_to", departments))
+
+
+def _gate(node: _Node) -> GateRules:
+    node.only("significance", "margin", "most_drop", "least_texts", "floors")
+    usual = GateRules()
+    least = node.share("least_texts", usual.least_texts, most=10_000)
+    if least != int(least) or least < 1:
+        raise node.wrong(
+            "least_texts", f"“{least:g}” 不行，应为 1–10000 的整数", f"'{least:g}' will not do: a whole number from 1 to 10000"
+        )
+    floors = node.node("floors") if "floors" in node.value else _Node(f"{node.key}.floors", {})
+    floors.only(*ComplaintClass)
+    return GateRules(
+        significance=node.share("significance", usual.significance),
+        margin=node.share("margin", usual.margin),
+        most_drop=node.share("most_drop", usual.most_drop),
+        least_texts=int(least),
+        floors={klass: floors.share(klass.value, 0.0) for klass in ComplaintClass},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +209,14 @@ class _Node:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 24 * 366:
             raise self.wrong(
                 name, f"“{value}” 不行，应为 0 以上、8784 以下的小时数", f"'{value}' will not do: must be hours above 0 and up to 8784"
+            )
+        return float(value)
+
+    def share(self, name: str, usual: float, most: float = 1) -> float:
+        value = self.value.get(name, usual)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+            raise self.wrong(
+                name, f"“{value}” 不行，应为 0 到 {most:g} 之间的数", f"'{value}' will not do: must be a number from 0 to {most:g}"
             )
         return float(value)
 

@@ -43,6 +43,7 @@ class Records:
                 return None
             complaint = complaints.load(conn, [number]).get(number)
             verdict = complaints.latest_verdict(conn, number)
+            settled = corrections.settled(conn, [number])
         if complaint is None or complaint.klass is None or complaint.department is None:
             return Standing(number, "received", "", "", "", "", None, False)
         department = self._plan.departments.get(complaint.department)
@@ -54,7 +55,7 @@ class Records:
             department=department.name if department else complaint.department,
             department_en=department.name_en if department else complaint.department,
             reply_due=complaint.reply_due,
-            review=verdict is not None and verdict.get("decision") == Decision.REVIEW.value,
+            review=not settled and verdict is not None and verdict.get("decision") == Decision.REVIEW.value,
         )
 
     def whole(self, number: str) -> dict[str, Any] | None:

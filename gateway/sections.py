@@ -202,6 +202,25 @@ class Classifier(Section):
     )
 
 
+class Learning(Section):
+    """When the classifier learns from corrections, and who lets a candidate answer."""
+
+    retrain_after: Annotated[int, Field(ge=0)] = _key(
+        200, "累计多少件新判定后自动重新训练；0 为从不", "retrain after so many newly corrected complaints; 0: never"
+    )
+    nightly_hour: Annotated[int, Field(ge=-1, le=23)] = _key(
+        -1, "每天几点（本地时区）有新判定就重新训练；-1 为从不", "retrain each day at this hour when there is something new; -1: never"
+    )
+    promote_alone: bool = _key(
+        False,
+        "候选通过把关后是否自动启用；否则由人启用",
+        "whether a candidate that passed the gate answers at once; else a person promotes it",
+    )
+    memory_years: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = _key(
+        2.0, "例子的分量每过多少年减半", "after so many years an example counts half"
+    )
+
+
 class Plan(Section):
     """The plan: departments, steps, due times."""
 

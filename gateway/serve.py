@@ -110,6 +110,8 @@ class Server:
                 await asyncio.wait([watching], timeout=10)
             if sorting is not None:
                 await asyncio.wait([sorting])
+            await anyio.to_thread.run_sync(app.retrain_watch.stop)
+            await anyio.to_thread.run_sync(app.drift.stop)
             await anyio.to_thread.run_sync(app.worker.stop)
         app.log.write("Stopped")
         # A trained model that was tampered with ends the gateway with its error.
@@ -123,6 +125,8 @@ class Server:
             raise
         if not self._stop.is_set():
             self._app.worker.start()
+            self._app.retrain_watch.start()
+            self._app.drift.start()
 
     async def _until_stopped(self, http: _Http, watching: asyncio.Task[None] | None) -> None:
         waits: set[asyncio.Task[object]] = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(http.served())}

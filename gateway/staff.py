@@ -35,7 +35,7 @@ def review(
     as_json: AsJson = False,
 ) -> None:
     """等待人工判定的投诉，最该先看的在前。 Complaints that wait for a person, the most useful first."""
-    with _app() as app:
+    with opened_app() as app:
         queue = app.records.waiting(limit)
     if as_json:
         sys.stdout.write(json.dumps(queue, ensure_ascii=False, indent=1) + "\n")
@@ -52,7 +52,7 @@ def review(
         cells = (one["number"], one["channel"], one["received_at"], one["title"][:40], candidates, " ".join(one["risk"] or ()))
         # What customers wrote is text, never markup.
         table.add_row(*(str(cell).replace("[", r"\[") for cell in cells))
-    _wide(table)
+    wide(table)
     out.print(f"共 {queue['waiting']} 件等待判定。 {queue['waiting']} wait in all.")
 
 
@@ -68,7 +68,7 @@ def correct(
     if klass not in _NAMES:
         known = "、".join(f"{name.zh} {name.value}" for name in ComplaintClass)
         raise BadSetting("CLASS", f"“{klass}” 不行，应为 {known} 之一", f"'{klass}' will not do: one of {', '.join(ComplaintClass)}")
-    with _app() as app:
+    with opened_app() as app:
         done = app.correcting.correct(number, _NAMES[klass], by=by or getpass.getuser(), source=Source.COMMAND_LINE, note=note)
         department = app.plan.departments[done.department].name
     told = "已通知跟踪系统 the tracker is told" if done.event else "与原来一致 as it was"
@@ -79,7 +79,7 @@ def promise(as_json: AsJson = False) -> None:
     """自动分派凭什么、有没有守住误差承诺。 What routing alone rests on, and whether its promise is kept."""
     from classifiers.promise import Basis
 
-    with _app() as app:
+    with opened_app() as app:
         report = app.caution.report(app.champion.classifier(), app.clock.now())
     policy = report.policy
     rows: list[dict[str, Any]] = []
@@ -124,16 +124,16 @@ def promise(as_json: AsJson = False) -> None:
             str(row["wrong"]),
             "失守 broken" if row["broken"] else "守住 kept" if row["audited"] else "—",
         )
-    _wide(table)
+    wide(table)
 
 
-def _wide(table: Table) -> None:
+def wide(table: Table) -> None:
     """Wide enough to be read where nobody says how wide the terminal is."""
     Console(width=None if out.is_terminal else max(out.width, 150), highlight=False).print(table)
 
 
 @contextmanager
-def _app() -> Iterator[App]:
+def opened_app() -> Iterator[App]:
     """The gateway's parts, beside a gateway that may be running."""
     from gateway import bootstrap, home
 

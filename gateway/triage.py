@@ -208,6 +208,7 @@ def evidence_json(decided: Decided) -> dict[str, object]:
         "said": decided.verdict.primary.value,
         "stated": [round(chance, 6) for chance in decided.stated],
         "alone": decided.verdict.decision is Decision.AUTO,
+        "nothing_to_go_by": decided.verdict.decision_code == "nothing_to_go_by",
         "audited": decided.audited,
     }
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from models.verdict import ComplaintClass
+
+# By this note a correction is known to have taken back the one before it by the same person: it says nothing of the class.
+UNDONE = "撤销 undo"
 
 
 class Source(StrEnum):
@@ -44,3 +48,20 @@ class Correction:
     def confirms(self) -> bool:
         """Whether the trained model was right."""
         return self.was is self.should_be
+
+    @property
+    def undoes(self) -> bool:
+        """Whether it takes a decision back rather than make one."""
+        return self.note == UNDONE
+
+
+def last_words(corrections: Iterable[Correction]) -> dict[str, Correction]:
+    """What each person holds after all these corrections of one complaint, oldest first; what was taken back is held by nobody."""
+    held: dict[str, list[Correction]] = {}
+    for one in corrections:
+        mine = held.setdefault(one.by, [])
+        if not one.undoes:
+            mine.append(one)
+        elif mine:
+            mine.pop()
+    return {by: mine[-1] for by, mine in held.items() if mine}

@@ -37,10 +37,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "argon2": ("gateway.staffing",),
     "prometheus_client": ("gateway.metrics",),
     "pydantic": ("gateway.config", "gateway.sections"),
+    "openpyxl": ("gateway.spreadsheets",),
     "alembic": ("gateway.store.migrations",),
     "sqlalchemy": ("models.tables", "models.columns", "gateway.store", *STEPS, "gateway.flow", "gateway.worker", "gateway.acceptance"),
-    "typer": ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people"),
-    "rich": ("gateway.cli", "gateway.staff", "gateway.people", "gateway.terminal"),
+    "typer": ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli"),
+    "rich": ("gateway.cli", "gateway.staff", "gateway.people", "gateway.terminal", "gateway.learning", "gateway.examples_cli"),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve",),
     "fastapi": ("gateway.web",),
@@ -113,7 +114,7 @@ def test_steps_never_know_one_another(module: str) -> None:
 
 @pytest.mark.parametrize("module", list(MODULES))
 def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
-    commands = ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people")
+    commands = ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli")
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}
     if module == "gateway.bootstrap":

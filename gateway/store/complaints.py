@@ -78,9 +78,10 @@ def add_message(store: Store, conn: Connection, row: Mapping[str, object]) -> No
     conn.execute(store.insert(messages).values(**row).on_conflict_do_nothing())
 
 
-def load(conn: Connection, numbers: Sequence[str]) -> dict[str, ComplaintRow]:
-    """Complaints by number."""
-    return {row.number: _complaint(row) for row in conn.execute(select(complaints).where(complaints.c.number.in_(numbers)))}
+def load(conn: Connection, numbers: Sequence[str], *, hold: bool = False) -> dict[str, ComplaintRow]:
+    """Complaints by number. `hold`: nobody else writes them until the caller's transaction ends (SQLite has one writer anyway)."""
+    wanted = select(complaints).where(complaints.c.number.in_(numbers))
+    return {row.number: _complaint(row) for row in conn.execute(wanted.with_for_update() if hold else wanted)}
 
 
 def conversation(conn: Connection, numbers: Sequence[str]) -> dict[str, list[MessageRow]]:

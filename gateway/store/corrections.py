@@ -72,15 +72,13 @@ def newest_id(conn: Connection) -> int:
 def evidence(conn: Connection, trained_model: str, most: int) -> list[Correction]:
     """The newest corrections of verdicts of this trained model, oldest first, one a complaint: the last word on it."""
     found = conn.execute(
-        select(corrections)
-        .where(corrections.c.trained_model == trained_model, corrections.c.weight > 0)
-        .order_by(corrections.c.id.desc())
-        .limit(most)
+        select(corrections).where(corrections.c.trained_model == trained_model).order_by(corrections.c.id.desc()).limit(most)
     )
     last: dict[str, Correction] = {}
     for row in found:
         last.setdefault(row.number, _correction(row))
-    return list(reversed(last.values()))
+    # Where the last word took one back, nobody has said what it is; and what somebody happened upon says nothing of how often it happens.
+    return [one for one in reversed(last.values()) if not one.undoes and one.weight > 0]
 
 
 def waiting(conn: Connection, limit: int) -> list[Waiting]:

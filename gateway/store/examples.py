@@ -20,6 +20,8 @@ KEPT, IGNORED = "kept", "ignored"
 
 # So many rows are written or asked for at once; SQLite takes 32,766 values a statement.
 _BATCH = 500
+# Neither database can even be asked for a larger one.
+_LAST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def page(
     contains: str = "",
 ) -> list[ExampleRow]:
     """The next examples by id, at most `limit`, of those that match."""
-    asked: list[ColumnElement[bool]] = [examples.c.id > after_id]
+    asked: list[ColumnElement[bool]] = [examples.c.id > min(after_id, _LAST_ID)]
     if origin is not None:
         asked.append(examples.c.origin == origin)
     if primary is not None:
@@ -124,16 +126,18 @@ def page(
     return [_example(row) for row in conn.execute(select(examples).where(*asked).order_by(examples.c.id).limit(limit))]
 
 
-def every(conn: Connection) -> Iterator[ExampleRow]:
-    """All of them by id, a batch at a time."""
+def every(conn: Connection, origin: str | None = None) -> Iterator[ExampleRow]:
+    """All of them by id, or those of an origin, a batch at a time."""
     last = 0
-    while rows := page(conn, last, _BATCH):
+    while rows := page(conn, last, _BATCH, origin=origin):
         yield from rows
         last = rows[-1].id
 
 
 def load(conn: Connection, id: int) -> ExampleRow | None:
     """One example."""
+    if not 0 <= id <= _LAST_ID:
+        return None
     row = conn.execute(select(examples).where(examples.c.id == id)).first()
     return _example(row) if row else None
 

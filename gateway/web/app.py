@@ -20,8 +20,10 @@ from starlette.websockets import WebSocket
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
 from gateway.store.complaints import Overtaken
-from gateway.web import reviews
+from gateway.web import api, console, console_door, console_learning, console_view, learning_api, reviews
+from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
+from models.staff import Scope as TokenScope
 
 _HERE = Path(str(resources.files("gateway"))) / "web"
 
@@ -109,21 +111,14 @@ def _with_headers(send: Send) -> Send:
 
 def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambda: True) -> Guard:
     """The web application of a gateway. `alive` tells whether the worker's threads run."""
-    web = FastAPI(title="jiesu", docs_url=None, redoc_url=None, openapi_url=None)
-    pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
+    web = FastAPI(title="接诉 jiesu", version="1", docs_url=None, redoc_url=None, openapi_url=None)
+    pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True)
+    pages.globals |= {"percent": console_view.percent, "plain": console_view.plain}
+    door = console_door.Door(app, pages)
     web.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
 
     def has_token(request: Request) -> bool:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), app.api_token.encode())
-
-    async def asked_by_token(request: Request) -> None:
-        if not has_token(request):
-            raise HTTPException(
-                401,
-                "需要令牌：Authorization: Bearer …（见 secrets/api.token）/ a token is needed: Authorization: Bearer … (secrets/api.token)",
-                {"WWW-Authenticate": "Bearer"},
-            )
+        return hmac.compare_digest(api.token_of(request).encode("utf-8", "replace"), app.api_token.encode())
 
     async def asked_from_here(request: Request) -> None:
         """Operators' figures go to this machine only, and never through a proxy, unless the API token is shown."""
@@ -134,27 +129,35 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
             raise HTTPException(403, "只在本机开放，或请出示令牌 / open to this machine only, or show the token")
 
     @web.exception_handler(TryLater)
-    async def our_fault(_request: Request, error: TryLater) -> Response:
+    async def our_fault(request: Request, error: TryLater) -> Response:
+        if console_door.is_console(request):
+            return door.wrong(request, 503, Say(door.language(request)).either(error.zh, error.en), retry_after=5)
         return JSONResponse({"detail": f"{error.zh} / {error.en}"}, 503, {"Retry-After": "5"})
 
     @web.exception_handler(Refused)
-    async def refused(_request: Request, error: Refused) -> Response:
+    async def refused(request: Request, error: Refused) -> Response:
+        if console_door.is_console(request):
+            return door.wrong(request, reviews.status_of(error), Say(door.language(request)).either(error.zh, error.en))
         return reviews.refused(error)
 
     @web.exception_handler(Overtaken)
-    async def overtaken(_request: Request, error: Overtaken) -> Response:
+    async def overtaken(request: Request, error: Overtaken) -> Response:
+        if console_door.is_console(request):
+            return door.wrong(request, 409, Say(door.language(request)).either(error.zh, error.en))
         return reviews.overtaken(error)
 
     @web.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> Response:
         app.log.fault(f"web {request.scope.get('route') and request.scope['route'].path}", error)
+        if console_door.is_console(request):
+            return door.wrong(request, 503, Say(door.language(request))("wrong.fault"), retry_after=30)
         return JSONResponse({"detail": "内部错误，请稍后再试 / a fault of ours, try again later"}, 503, {"Retry-After": "30"})
 
     @web.get("/", include_in_schema=False)
     async def front() -> Response:
         return RedirectResponse("/chat")
 
-    @web.get("/chat", response_class=HTMLResponse)
+    @web.get("/chat", response_class=HTMLResponse, include_in_schema=False)
     async def chat_page(request: Request, lang: str | None = None) -> Response:
         if chat is None:
             raise HTTPException(404, "在线对话未开放（chat.enabled）/ the chat is not open (chat.enabled)")
@@ -169,11 +172,11 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
             return
         await chat.serve(websocket)
 
-    @web.get("/healthz")
+    @web.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @web.get("/readyz", dependencies=[Depends(asked_from_here)])
+    @web.get("/readyz", dependencies=[Depends(asked_from_here)], include_in_schema=False)
     async def readyz() -> Response:
         checks: dict[str, Callable[[], bool]] = {
             "store": lambda: app.records.jobs(app.clock.now()) is not None,
@@ -183,12 +186,16 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
         found = {name: await anyio.to_thread.run_sync(_holds, check) for name, check in checks.items()}
         return JSONResponse(found, 200 if all(found.values()) else 503)
 
-    @web.get("/metrics", dependencies=[Depends(asked_from_here)])
+    @web.get("/metrics", dependencies=[Depends(asked_from_here)], include_in_schema=False)
     async def metrics() -> Response:
         text = await anyio.to_thread.run_sync(app.metrics.text)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @web.get("/api/v1/complaints/{number}", dependencies=[Depends(asked_by_token)])
+    @web.get(
+        "/api/v1/complaints/{number}",
+        dependencies=[Depends(api.needs(app, TokenScope.COMPLAINTS_READ))],
+        summary="一件投诉及其全部经过。 A complaint with everything.",
+    )
     async def complaint(number: str) -> dict[str, Any]:
         # A number is of plain letters; PostgreSQL cannot even be asked for one with NUL in it.
         whole = await anyio.to_thread.run_sync(app.records.whole, number) if number.isascii() and number.isprintable() else None
@@ -196,7 +203,23 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
             raise HTTPException(404, f"没有编号为 {number[:40]} 的投诉 / there is no complaint {number[:40]}")
         return whole
 
-    web.include_router(reviews.router(app), dependencies=[Depends(asked_by_token)])
+    @web.get("/api/v1/openapi.json", dependencies=[Depends(api.needs(app))], include_in_schema=False)
+    async def openapi() -> Response:
+        return api.document(web)
+
+    searching = learning_api.Searching(lambda: app.examples.suspicious(200))
+    web.include_router(reviews.router(app))
+    web.include_router(learning_api.router(app, searching))
+    console_door.install(web, door)
+    web.include_router(console_door.routes(app, door))
+    web.include_router(console.routes(app, door))
+    web.include_router(console_learning.routes(app, door, searching))
+
+    @web.get("/console/{rest:path}", include_in_schema=False)
+    async def no_such_page(rest: str, request: Request) -> Response:
+        # Nobody who is not signed in learns which pages there are.
+        await door.enter(request)
+        raise console_door.Wrong(404, "wrong.not_found")
 
     hosts = frozenset({*(host.lower() for host in app.settings.web.allowed_hosts), app.settings.web.host.lower()})
     # Around everything, the answers to our own faults included, which the framework gives outside all of its middleware.

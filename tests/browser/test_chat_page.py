@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from chat_house import House
+from contrast import CONTRASTS
 from playwright.sync_api import BrowserContext, Page, expect
 
 from connectors.base import Standing
@@ -302,31 +303,6 @@ def test_every_size_and_light(new_context: NewContext, house: House, scheme: str
         assert min(box["width"], box["height"]) >= 24
     for pair in page.evaluate(CONTRASTS):
         assert pair["ratio"] >= 4.5, pair
-
-
-# The contrast of every piece of text with what lies behind it (WCAG 2.2, 1.4.3).
-CONTRASTS = """() => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = parts(colour).slice(0, 3).map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (node) => {
-    for (let at = node; at; at = at.parentElement) {
-      const [, , , alpha = 1] = parts(getComputedStyle(at).backgroundColor);
-      if (alpha) return getComputedStyle(at).backgroundColor;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const found = [];
-  for (const node of document.querySelectorAll("body *")) {
-    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
-    if (!own || !node.getClientRects().length) continue;
-    const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((x, y) => y - x);
-    found.push({ text: node.textContent.trim().slice(0, 30), ratio: (a + 0.05) / (b + 0.05) });
-  }
-  return found;
-}"""
 
 
 def test_it_can_be_used_by_keyboard_and_screen_reader(page: Page, house: House) -> None:

@@ -21,7 +21,7 @@ from models.complaint import ComplaintState
 from models.correction import Source
 from models.errors import Refused
 from models.submission import Channel
-from models.tables import assignments, events, verdicts
+from models.tables import assignments, events, trained_models, verdicts
 from models.verdict import ComplaintClass, Decision
 
 PRICE, CONTRACT, OTHER = ComplaintClass.PRICE, ComplaintClass.CONTRACT, ComplaintClass.OTHER
@@ -234,3 +234,37 @@ def test_phone_and_chat_evidence_is_kept_by_channel(app: App) -> None:
     app.worker.drain()
     done = correct(app, number, PRICE)
     assert done.correction.channel == "chat"
+
+
+def test_the_chat_no_longer_says_that_the_class_is_being_confirmed(app: App) -> None:
+    raw = json.dumps({"id": "l1", "text": "你好，想问一下"}, ensure_ascii=False).encode()
+    number = app.accept(submission(raw, channel=Channel.CHAT, conversation="chat-9")).number
+    app.clock.move(minutes=5)
+    app.worker.drain()
+    assert app.records.standing("chat-9").review
+    correct(app, number, PRICE)
+    standing = app.records.standing("chat-9")
+    assert (standing.klass, standing.review) == ("price", False)
+
+
+def test_the_last_word_counts_as_evidence_and_what_has_nothing_to_go_by_does_not(app: App) -> None:
+    number = taken_in(app, "你好，想问一下", conversation="c-1")
+    correct(app, number, PRICE)
+    with app.store.read() as conn:
+        assert [one.should_be for one in corrections.evidence(conn, "fake-1", 10)] == [PRICE]
+    taken_in(app, "补充一句", conversation="c-1")
+    # Settled when the model spoke again: whoever corrects now happened upon it.
+    correct(app, number, OTHER)
+    with app.store.read() as conn:
+        assert corrections.evidence(conn, "fake-1", 10) == []
+
+
+def test_a_question_beside_the_gateway_crowns_nobody(app: App, store_url: str, tmp_path: Path) -> None:
+    settings = config.load({"JIESU_HOME": str(tmp_path / "home"), "JIESU_STORE_URL": store_url})
+    asking = bootstrap.build(settings, log=OperatorLog(), serving=False)
+    try:
+        asking.caution.report(asking.champion.classifier(), asking.clock.now())
+        with asking.store.read() as conn:
+            assert conn.execute(select(trained_models.c.version)).all() == []
+    finally:
+        asking.close()

@@ -129,6 +129,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_sessions_staff_id"), "sessions", ["staff_id"], unique=False)
     op.add_column("trained_models", sa.Column("gate", sa.Text(), nullable=True))
     op.add_column("trained_models", sa.Column("crowned_at", sa.DateTime(timezone=True), nullable=True))
+    # Whatever is there has answered, since it was added.
+    op.execute(sa.text("UPDATE trained_models SET crowned_at = added_at"))
 
 
 def downgrade() -> None:

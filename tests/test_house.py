@@ -83,13 +83,13 @@ def ours(module: str) -> set[str]:
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("models",))])
 def test_models_know_only_the_standard_library(module: str) -> None:
     assert {top(name) for name in ours(module)} <= {"models"}
-    assert foreign(module) <= ({"sqlalchemy"} if module in ("models.tables", "models.columns") else set())
+    assert foreign(module) <= ({"sqlalchemy"} if within(module, ("models.tables", "models.columns")) else set())
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("classifiers",))])
 def test_classifiers_know_texts_only(module: str) -> None:
     assert {top(name) for name in ours(module)} <= {"models", "classifiers"}
-    assert "models.tables" not in ours(module)
+    assert not {name for name in ours(module) if within(name, ("models.tables",))}
     assert foreign(module) <= {"jieba", "rjieba", "pypinyin", "sklearn", "numpy", "scipy", "skops", "ahocorasick_rs"}
 
 
@@ -97,7 +97,7 @@ def test_classifiers_know_texts_only(module: str) -> None:
 def test_connectors_know_neither_the_house_nor_their_siblings(module: str) -> None:
     doors = {"connectors.smtp", "connectors.web_chat", "connectors.phone_drop"}
     assert {top(name) for name in ours(module)} <= {"models", "connectors"}
-    assert "models.tables" not in ours(module)
+    assert not {name for name in ours(module) if within(name, ("models.tables",))}
     assert not {name for name in ours(module) if within(name, tuple(doors - {module}))}
 
 

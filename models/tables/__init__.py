@@ -1,0 +1,36 @@
+"""The database schema, one file a subject; of `models/` only this and `columns` know SQLAlchemy."""
+
+from __future__ import annotations
+
+from models.tables.base import metadata
+from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
+from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
+from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
+from models.tables.learning import examples, retrainings, trained_models
+from models.tables.people import answered_requests, api_tokens, sessions, staff
+
+__all__ = [
+    "answered_requests",
+    "api_tokens",
+    "assignments",
+    "attempts",
+    "complaints",
+    "conversations",
+    "corrections",
+    "day_numbers",
+    "deliveries",
+    "disabled_endpoints",
+    "events",
+    "examples",
+    "installation",
+    "jobs",
+    "messages",
+    "metadata",
+    "plans",
+    "retrainings",
+    "sessions",
+    "staff",
+    "submissions",
+    "trained_models",
+    "verdicts",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.tables.answers import answers
 from models.tables.base import metadata
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
 from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
@@ -11,6 +12,7 @@ from models.tables.people import answered_requests, api_tokens, sessions, staff
 
 __all__ = [
     "answered_requests",
+    "answers",
     "api_tokens",
     "assignments",
     "attempts",

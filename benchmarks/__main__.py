@@ -1,6 +1,6 @@
-"""`python -m benchmarks [smtp|classify|journey|start|learning] [--quick] [--json FILE]`: all measurements in one run, as one table.
+"""`python -m benchmarks [WHAT …] [--quick] [--json FILE]`: all measurements, or those named, in one run and as one table.
 
-On loopback and in a temporary folder only; about two minutes, quick half a minute. Figures of different runs are not to be compared on a
+On loopback and in a temporary folder only; about ten minutes, quick two. Figures of different runs are not to be compared on a
 machine that others use too; the ratios are.
 """
 
@@ -18,7 +18,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import classify, end_to_end, learning, smtp, start
+from benchmarks import classify, end_to_end, learning, meanwhile, smtp, start
 from benchmarks.measuring import BenchmarkError, Report, machine
 from benchmarks.programs import temporary_folder
 
@@ -26,6 +26,7 @@ _MEASUREMENTS: dict[str, Callable[..., None]] = {
     "smtp": smtp.measure,
     "classify": classify.measure,
     "learning": learning.measure,
+    "meanwhile": meanwhile.measure,
     "journey": end_to_end.measure,
     "start": start.measure,
 }

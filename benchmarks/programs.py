@@ -133,23 +133,23 @@ class Gateway:
         self.program = program
         self._addresses = addresses
         self.smtp = ("", 0)
-        self._web = ""
+        self.web = ""
 
     def opened(self) -> Gateway:
         """Returns itself when its doors are open. Raises `BenchmarkError` when that takes too long."""
         told = self._addresses()
         self.smtp = (told["smtp"][0], told["smtp"][1])
-        self._web = str(told["web"])
+        self.web = str(told["web"])
         return self
 
     def metrics(self) -> dict[str, float]:
         """Its figures for Prometheus, by name and labels as they are written."""
-        return read_metrics(self._web)
+        return read_metrics(self.web)
 
     def ready(self) -> bool:
         """Whether it says that it can sort."""
         try:
-            return all(json.loads(get(f"{self._web}/readyz")).values())
+            return all(json.loads(get(f"{self.web}/readyz")).values())
         except urllib.error.HTTPError:
             return False
 

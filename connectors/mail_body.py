@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from html import unescape
 
 from connectors.charsets import charset_of, clean_text, decode
+from connectors.file_types import type_of
 from connectors.mail_addresses import message_ids
 from connectors.mail_defects import Budget
-from connectors.mail_files import FILE_NAME, PATH, kind_of, known_extension, safe_filename, type_of
+from connectors.mail_files import FILE_NAME, PATH, kind_of, known_extension, safe_filename
 from connectors.mail_headers import header_text, one_line, unstructured
 from connectors.mail_html import html_text, without_raw
 from connectors.mail_parts import Part, inner_headers, inner_subject, part_content

@@ -6,13 +6,15 @@ raw bytes again whenever this reading gets better.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connectors.charsets import charset_of
 from connectors.display_names import looks_like_person
+from connectors.file_types import by_content
 from connectors.mail_addresses import addresses, message_ids, own_date, own_id
 from connectors.mail_body import MailPart, read_content
 from connectors.mail_defects import DEFAULT_LIMITS, Budget, MailLimits
@@ -135,7 +137,7 @@ def parse(submission: Submission) -> Parsed:
         title=mail.subject.strip() or said.strip().partition("\n")[0][:60],
         said=said,
         text=mail.text,
-        attachments=mail.attachments,
+        attachments=tuple(map(_attached, mail.parts)),
         hints=Customer(
             name=mail.from_display_name if looks_like_person(mail.from_display_name) else None,
             email=mail.from_email or None,
@@ -153,6 +155,30 @@ def parse(submission: Submission) -> Parsed:
             "auto_reason": mail.auto_reason,
             "reported_id": mail.reported_id,
         },
+    )
+
+
+def file_of(submission: Submission, position: int, sha256: str) -> bytes | None:
+    """The bytes of a file that came with a mail; `None` when there is none such.
+
+    position, sha256: its place among the attachments of `parse`, from 0, and the sum that was kept of it. Where this reading finds another
+    file in that place, because mails are read better than they were, the sum finds the right one.
+    Errors: `Unreadable` as `read_mail`.
+    """
+    parts = read_mail(submission.raw).parts
+    for part in (*parts[position : position + 1], *parts):
+        if hashlib.sha256(part.content).hexdigest() == sha256:
+            return part.content
+    return None
+
+
+def _attached(part: MailPart) -> Attachment:
+    known = part.attachment
+    return replace(
+        known,
+        mime_type=by_content(part.content, known.mime_type),
+        declared=known.mime_type,
+        sha256=hashlib.sha256(part.content).hexdigest(),
     )
 
 

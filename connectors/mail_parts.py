@@ -44,7 +44,7 @@ class Part:
         return self.mime_type.partition("/")[0]
 
 
-_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
+TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 
 # A line like a delimiter with a part's header behind it.
 _LIKELY_BOUNDARY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}?)(?:--)?[ \t]*\r*\n(?=content-[a-z]+:)", re.IGNORECASE)
@@ -82,7 +82,7 @@ def read_tree(raw: bytes, headers: Headers, start: int, budget: Budget, defects:
 
 def _part(headers: Headers, start: int, end: int, depth: int, default: str, defects: set[str]) -> Part:
     mime_type, params = parameters(headers.first("content-type"), defects)
-    declared = bool(_TYPE.fullmatch(mime_type))
+    declared = bool(TYPE.fullmatch(mime_type))
     if not declared:
         mime_type = default
     disposition, said = parameters(headers.first("content-disposition"), defects)
@@ -168,7 +168,7 @@ def part_content(raw: bytes, part: Part, budget: Budget, defects: set[str]) -> b
     if encoding in (b"base64", b"base-64"):
         return _base64(body, part.main_type == "text", defects)
     if encoding in (b"x-uuencode", b"uuencode", b"x-uue", b"uue"):
-        return _uudecoded(body, budget, defects)
+        return uudecoded(body, budget, defects)
     defects.add("unknown_encoding")
     return body
 
@@ -208,7 +208,8 @@ def _is_plain(body: bytes) -> bool:
     return foreign * 20 > len(body)
 
 
-def _uudecoded(body: bytes, budget: Budget, defects: set[str]) -> bytes:
+def uudecoded(body: bytes, budget: Budget, defects: set[str]) -> bytes:
+    """The bytes that lines of uuencode stand for; `begin`, `end` and what is none are passed over."""
     out = []
     for number, line in enumerate(body.splitlines()):
         if number % 10_000 == 0:

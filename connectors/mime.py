@@ -87,6 +87,8 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
     hints = _declared_charsets(headers, root)
     content = read_content(raw, root, hints, budget, defects)
     budget.check_time()
+    if not content.text and _value(headers, "content-type") != b"multipart/report":
+        content.text = _text_within(content.parts, hints, budget, defects)
     name, address = _sender(headers, defects, hints)
     subject = unstructured(headers.first("subject"), defects, hints)
     to = [pair[1] for key in ("to", "cc") for value in headers.every(key) for pair in addresses(value, defects, hints) if pair[1]]
@@ -185,6 +187,19 @@ def _attached(part: MailPart) -> Attachment:
 _WORD_CHARSET = re.compile(rb"=\?([A-Za-z0-9_-]{1,40})[?*]")
 
 
+def _text_within(parts: Sequence[MailPart], hints: Sequence[str], budget: Budget, defects: set[str]) -> str:
+    """The text of the first message that was sent along, for a mail that says nothing itself: who forwards so means what is in it."""
+    for part in parts:
+        if part.attachment.mime_type in ("message/rfc822", "message/global"):
+            inner: set[str] = set()
+            headers, start = read_block(part.content, 0, len(part.content), True, budget, inner)
+            text = read_content(part.content, read_tree(part.content, headers, start, budget, inner), hints, budget, inner).text
+            if text:
+                defects.add("text_within")
+                return text
+    return ""
+
+
 def _declared_charsets(headers: Headers, root: Part) -> list[str]:
     """The charsets that a mail names anywhere: the best guess for what it leaves unnamed."""
     labels: list[str | None] = []
@@ -208,6 +223,13 @@ def _sender(headers: Headers, defects: set[str], hints: Sequence[str]) -> tuple[
     for name, address in mailboxes:
         if address:
             return name, address
+    for value in headers.every("from"):
+        # Some mailers encode the whole mailbox, address included (RFC 2047 5 forbids it).
+        spelt = unstructured(value, defects, hints) if b"=?" in value else ""
+        for name, address in addresses(spelt.encode("utf-8", "replace"), set(), hints):
+            if address:
+                defects.add("from_encoded")
+                return name, address
     for key in ("reply-to", "sender", "return-path"):
         for value in headers.every(key):
             for name, address in addresses(value, defects, hints):

@@ -33,6 +33,7 @@ _CODECS: Mapping[str, tuple[str, ...]] = {
     "utf-16le": ("utf-16-le",),
     "utf-16be": ("utf-16-be",),
     "utf-32": ("utf-32",),
+    "utf-7": ("utf-7",),
     "tis-620": ("cp874",),
     "koi8-r": ("koi8-r",),
     "koi8-u": ("koi8-u",),
@@ -65,6 +66,7 @@ _ALIASES: Mapping[str, str] = {
     "8bit": "iso-8859-1", "iso-8859-8-i": "iso-8859-8", "iso-8859-6-i": "iso-8859-6",
     "windows-874": "tis-620", "cp874": "tis-620", "iso-8859-11": "tis-620", "koi8": "koi8-r",
     "utf16": "utf-16", "utf-16-le": "utf-16le", "utf-16-be": "utf-16be", "mac": "macintosh", "x-mac-roman": "macintosh",
+    "utf7": "utf-7", "unicode-1-1-utf-7": "utf-7", "x-unicode-2-0-utf-7": "utf-7",
     **{f"iso8859-{n}": f"iso-8859-{n}" for n in range(2, 17) if n not in (11, 12)},
     **{f"cp{n}": f"windows-{n}" for n in range(1250, 1259)},
     **{f"ibm{n}": f"cp{n}" for n in (437, 850, 852, 855, 866)},
@@ -74,7 +76,7 @@ _ALIASES: Mapping[str, str] = {
 _LATIN = frozenset({"us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
 
 # Say in seven bits what is not ASCII, so that ASCII bytes do not mean themselves.
-_SEVEN_BIT = frozenset({"iso-2022-jp", "iso-2022-kr", "hz", "utf-16", "utf-16le", "utf-16be", "utf-32"})
+_SEVEN_BIT = frozenset({"iso-2022-jp", "iso-2022-kr", "hz", "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-7"})
 
 _LABEL = re.compile(r"[a-z0-9][a-z0-9.:+_-]{0,40}")
 _HIGH = re.compile(rb"[\x80-\xff]")
@@ -124,7 +126,7 @@ def decode(content: bytes, label: str | None, defects: set[str], hints: Iterable
     if charset == "us-ascii":
         defects.add("wrong_charset")
         return guess(content, defects, tuple(hints))
-    if charset in _SEVEN_BIT and b"\x00" not in content and charset.startswith("utf-") and content.isascii():
+    if charset in _SEVEN_BIT and b"\x00" not in content and charset.startswith("utf-") and charset != "utf-7" and content.isascii():
         defects.add("wrong_charset")
         return content.decode("ascii")
     if charset != "utf-8" and charset not in _SEVEN_BIT:

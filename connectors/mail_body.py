@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from html import unescape
 
 from connectors.charsets import charset_of, clean_text, decode
+from connectors.file_types import UNKNOWN, type_of
 from connectors.mail_addresses import message_ids
 from connectors.mail_defects import Budget
-from connectors.mail_files import FILE_NAME, PATH, kind_of, known_extension, safe_filename, type_of
+from connectors.mail_files import FILE_NAME, PATH, kind_of, known_extension, safe_filename
 from connectors.mail_headers import header_text, one_line, unstructured
 from connectors.mail_html import html_text, without_raw
-from connectors.mail_parts import Part, inner_headers, inner_subject, part_content
+from connectors.mail_parts import TYPE, Part, inner_headers, inner_subject, part_content, uudecoded
+from connectors.mail_tnef import SIGNATURE, read_tnef
 from models.complaint import Attachment
 
 
@@ -41,6 +43,8 @@ class Content:
     text: str = ""
     parts: list[MailPart] = field(default_factory=list)
     reported_id: str | None = None
+    # The letter that was wrapped together with its files (TNEF).
+    wrapped: str = ""
 
 
 _BODY_TYPES = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/markdown", "text/x-markdown"))
@@ -63,7 +67,7 @@ def read_content(raw: bytes, root: Part, hints: Sequence[str], budget: Budget, d
     if len(joined) > budget.limits.text_chars:
         defects.add("text_cut")
         joined = joined[: budget.limits.text_chars]
-    content.text = joined.strip("\n").rstrip()
+    content.text = joined.strip("\n").rstrip() or content.wrapped[: budget.limits.text_chars].strip()
     if "-----BEGIN PGP MESSAGE-----" in content.text:
         defects.add("sealed")
     return content
@@ -157,6 +161,8 @@ class _Reader:
     def _attach(self, part: Part, in_report: bool) -> None:
         content = part_content(self._raw, part, self._budget, self._defects)
         mime_type = part.mime_type
+        if content.startswith(SIGNATURE) and self._unwrap(content):
+            return
         if part.main_type in ("text", "message") and mime_type != "message/rfc822":
             # Lines end in CR LF on the wire whatever the file had (RFC 2046 4.1.1), so that its size would depend on the way it came.
             content = content.replace(b"\r\n", b"\n")
@@ -183,6 +189,45 @@ class _Reader:
                 inline=part.disposition != "attachment" and bool(content_id),
             )
         )
+
+    def _unwrap(self, content: bytes) -> bool:
+        """Takes the files and the letter out of Outlook's TNEF. False when nothing is in it, or not all of it could be read."""
+        found = read_tnef(content, self._budget, self._defects)
+        if found is None or not (found.files or found.plain or found.html):
+            return False
+        for file in found.files:
+            if not (file.content or found.whole):
+                continue
+            mime_type = file.mime_type if TYPE.fullmatch(file.mime_type) else type_of(file.content) or UNKNOWN
+            name = self._own_name(self._safe(file.name) or "".join(kind_of(mime_type)))
+            known = Attachment(filename=name, size=len(file.content), mime_type=mime_type)
+            content_id = one_line(file.content_id.strip().strip("<>"))[:250]
+            self.content.parts.append(MailPart(known, file.content, content_id, bool(content_id)))
+        self.content.wrapped = found.plain or (html_text(found.html, self._budget, self._defects) if found.html else "")
+        if not found.whole:
+            self._defects.add("bad_tnef")
+        return found.whole
+
+    def _unpack_lines(self, text: str) -> str:
+        """`text` without the files that stand in it as lines of uuencode; they become attachments."""
+        kept: list[str] = []
+        at = 0
+        for begin in _UU_BEGIN.finditer(text):
+            if begin.start() < at:
+                continue
+            end = _UU_END.search(text, begin.end())
+            lines = text[begin.end() : end.start()] if end else ""
+            # Each line says by its first character how long it is; a letter that tells of `begin` and `end` has others.
+            if end is None or not all(_is_uu(line) for line in lines.split("\n") if line):
+                continue
+            content = uudecoded(lines.encode("latin-1"), self._budget, self._defects)
+            mime_type = type_of(content) or UNKNOWN
+            self._budget.spend_part(1)
+            name = self._own_name(self._safe(begin[1]) or "".join(kind_of(mime_type)))
+            self.content.parts.append(MailPart(Attachment(filename=name, size=len(content), mime_type=mime_type), content))
+            kept.append(text[at : begin.start()])
+            at = end.end()
+        return "".join(kept) + text[at:] if kept else text
 
     def _name(self, part: Part, mime_type: str, content_id: str, subject: str) -> str:
         """The name to show: the declared one, else the best that can be made of what else is said."""
@@ -240,7 +285,7 @@ class _Reader:
         if len(text) > self._budget.limits.text_chars:
             self._defects.add("text_cut")
             text = text[: self._budget.limits.text_chars]
-        text = clean_text(text)
+        text = self._unpack_lines(clean_text(text))
         if piece.mime_type in ("text/enriched", "text/richtext"):
             return _ENRICHED.sub("", text).replace("<<", "<")
         if piece.params.get("format", "").lower() == "flowed":
@@ -262,6 +307,15 @@ class _Reader:
     def _html_source(self, piece: Part) -> str:
         content = part_content(self._raw, piece, self._budget, self._defects)
         return decode(content.replace(b"\x00", b""), piece.params.get("charset"), self._defects, self._hints)
+
+
+_UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\n]{1,200})\n(?=M)", re.MULTILINE)
+_UU_END = re.compile(r"^end[ \t]*(?:\n|\Z)", re.MULTILINE)
+
+
+def _is_uu(line: str) -> bool:
+    length = (ord(line[0]) - 32) & 63
+    return line.isascii() and " " <= line[0] <= "`" and len(line) - 1 in range(length // 3 * 4, -(-length // 3) * 4 + 2)
 
 
 _ENRICHED = re.compile(r"<(?!<)(?:param>.{0,1000}?</param|[^<>]*)>", re.IGNORECASE | re.DOTALL)

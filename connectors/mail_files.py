@@ -91,27 +91,3 @@ _EXTENSIONS = frozenset(extension for _, extension in _KINDS.values()) | {
 def known_extension(name: str) -> bool:
     """Whether `name` ends like a common file."""
     return "." in name and name[name.rindex(".") :].lower() in _EXTENSIONS
-
-
-# How common files begin, for those sent as application/octet-stream or as nothing at all.
-_BEGINNINGS = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"#!AMR", "audio/amr"),
-    (b"ID3", "audio/mpeg"),
-)
-
-
-def type_of(content: bytes) -> str | None:
-    """The type of a file by its first bytes, `None` when they say nothing."""
-    for beginning, mime_type in _BEGINNINGS:
-        if content.startswith(beginning):
-            return mime_type
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    if content[4:8] == b"ftyp":
-        return "image/heic" if content[8:12] in (b"heic", b"mif1") else "video/quicktime" if content[8:10] == b"qt" else "video/mp4"
-    return None

@@ -63,6 +63,11 @@ _TAG = re.compile(r"<[^<>]*>?")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _BLANKS = re.compile(r"[ \t\xa0]*+\n[ \t\xa0\n]*|[ \t\xa0]{2,}")
 
+# Name cards that mailers put under a letter; what stands in them is no part of it.
+_CARD = re.compile(r"J-replace-signature|NeteaseCard|xmail_default_signature|gmail_signature[\"' ]", re.IGNORECASE)
+# The rule that Foxmail draws above its own.
+_CARD_RULE = re.compile(r"width:\s*210px|#b5c4df", re.IGNORECASE)
+
 # Beyond this many characters the tags are simply removed: such HTML is generated, and its layout means nothing.
 _LONGEST = 1_000_000
 _MOST = 8_000_000
@@ -128,6 +133,8 @@ class _Page:
         self._cited = 0
         self._pre = 0
         self._tight = False
+        # Whether the line under way is a no-break space so far: how mailers write an empty line.
+        self._held = False
         self._unclosed: set[str] = set()
 
     def read(self, html: str, budget: Budget) -> str:
@@ -176,10 +183,14 @@ class _Page:
             self._break()
             if name == "li" and not self._hidden:
                 self._add("- ")
+            elif name == "hr" and not self._hidden and _CARD_RULE.search(attributes):
+                self._sign()
         elif name in ("td", "th"):
             self._space = True
         if name in _VOID or attributes.endswith("/"):
             return
+        if attributes and not self._hidden and _CARD.search(attributes):
+            self._sign()
         effect = ""
         if attributes and _HIDDEN.search(attributes):
             effect = "hidden"
@@ -215,6 +226,14 @@ class _Page:
                 del self._open[place:]
                 return
 
+    def _sign(self) -> None:
+        """The mark of a signature (RFC 3676 4.3), unless the mailer has set it already."""
+        self._break()
+        last = next((line for line in reversed(self._lines) if line.strip("> ")), "")
+        if last and not self._cited and last != "--":
+            self._add("-- ")
+            self._break()
+
     def _count(self, effect: str, change: int) -> None:
         if effect == "hidden":
             self._hidden += change
@@ -236,6 +255,7 @@ class _Page:
         words = _SPACES.sub(" ", text)
         if words in ("", " "):
             self._space = self._space or words == " "
+            self._held = self._held or "\xa0" in text
             return
         if words[0] == " ":
             self._space = True
@@ -256,8 +276,8 @@ class _Page:
         self._line.append(text)
 
     def _break(self) -> None:
-        """End the line, if there is one."""
-        if self._line:
+        """End the line, if there is one; a no-break space alone is one."""
+        if self._line or (self._held and not self._hidden):
             self._flush()
         self._space = False
 
@@ -265,7 +285,7 @@ class _Page:
         """End the line, even an empty one."""
         line = "".join(self._line).rstrip()
         self._line.clear()
-        self._space = False
+        self._space = self._held = False
         if self._cited:
             line = ("> " * min(self._cited, 9) + line).rstrip()
         self._lines.append(line)

@@ -6,13 +6,15 @@ raw bytes again whenever this reading gets better.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connectors.charsets import charset_of
 from connectors.display_names import looks_like_person
+from connectors.file_types import by_content
 from connectors.mail_addresses import addresses, message_ids, own_date, own_id
 from connectors.mail_body import MailPart, read_content
 from connectors.mail_defects import DEFAULT_LIMITS, Budget, MailLimits
@@ -85,6 +87,8 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
     hints = _declared_charsets(headers, root)
     content = read_content(raw, root, hints, budget, defects)
     budget.check_time()
+    if not content.text and _value(headers, "content-type") != b"multipart/report":
+        content.text = _text_within(content.parts, hints, budget, defects)
     name, address = _sender(headers, defects, hints)
     subject = unstructured(headers.first("subject"), defects, hints)
     to = [pair[1] for key in ("to", "cc") for value in headers.every(key) for pair in addresses(value, defects, hints) if pair[1]]
@@ -135,7 +139,7 @@ def parse(submission: Submission) -> Parsed:
         title=mail.subject.strip() or said.strip().partition("\n")[0][:60],
         said=said,
         text=mail.text,
-        attachments=mail.attachments,
+        attachments=tuple(map(_attached, mail.parts)),
         hints=Customer(
             name=mail.from_display_name if looks_like_person(mail.from_display_name) else None,
             email=mail.from_email or None,
@@ -156,7 +160,44 @@ def parse(submission: Submission) -> Parsed:
     )
 
 
+def file_of(submission: Submission, position: int, sha256: str) -> bytes | None:
+    """The bytes of a file that came with a mail; `None` when there is none such.
+
+    position, sha256: its place among the attachments of `parse`, from 0, and the sum that was kept of it. Where this reading finds another
+    file in that place, because mails are read better than they were, the sum finds the right one.
+    Errors: `Unreadable` as `read_mail`.
+    """
+    parts = read_mail(submission.raw).parts
+    for part in (*parts[position : position + 1], *parts):
+        if hashlib.sha256(part.content).hexdigest() == sha256:
+            return part.content
+    return None
+
+
+def _attached(part: MailPart) -> Attachment:
+    known = part.attachment
+    return replace(
+        known,
+        mime_type=by_content(part.content, known.mime_type),
+        declared=known.mime_type,
+        sha256=hashlib.sha256(part.content).hexdigest(),
+    )
+
+
 _WORD_CHARSET = re.compile(rb"=\?([A-Za-z0-9_-]{1,40})[?*]")
+
+
+def _text_within(parts: Sequence[MailPart], hints: Sequence[str], budget: Budget, defects: set[str]) -> str:
+    """The text of the first message that was sent along, for a mail that says nothing itself: who forwards so means what is in it."""
+    for part in parts:
+        if part.attachment.mime_type in ("message/rfc822", "message/global"):
+            inner: set[str] = set()
+            headers, start = read_block(part.content, 0, len(part.content), True, budget, inner)
+            text = read_content(part.content, read_tree(part.content, headers, start, budget, inner), hints, budget, inner).text
+            if text:
+                defects.add("text_within")
+                return text
+    return ""
 
 
 def _declared_charsets(headers: Headers, root: Part) -> list[str]:
@@ -182,6 +223,13 @@ def _sender(headers: Headers, defects: set[str], hints: Sequence[str]) -> tuple[
     for name, address in mailboxes:
         if address:
             return name, address
+    for value in headers.every("from"):
+        # Some mailers encode the whole mailbox, address included (RFC 2047 5 forbids it).
+        spelt = unstructured(value, defects, hints) if b"=?" in value else ""
+        for name, address in addresses(spelt.encode("utf-8", "replace"), set(), hints):
+            if address:
+                defects.add("from_encoded")
+                return name, address
     for key in ("reply-to", "sender", "return-path"):
         for value in headers.every(key):
             for name, address in addresses(value, defects, hints):

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from connectors.signatures import RULE, SENTENCE_END, without_card, without_disclaimer, without_footers, without_signature
+
 # A line that alone says: below is another mail. Blanks may stand between its characters.
 _REPLY_WORDS = (
-    r"原始?邮件|原始?郵件|原始信息|原始訊息|原始消息|邮件原件|郵件原件|邮件原文|郵件原文|历史邮件|歷史郵件"
+    r"原始?邮件|原始?郵件|原始信息|原始訊息|原始消息|邮件原件|郵件原件|(?:邮件|郵件|回复|回覆)?原文|历史邮件|歷史郵件"
     r"|回复的原?邮件|回覆的原?郵件|回复邮件|original(?: ?message| mail| email)?|replied message|reply message"
 )
 _FORWARD_WORDS = (
@@ -20,6 +22,7 @@ _FORWARD_WORDS = (
     r"|forwarded (?:message|mail|email)|forward(?:ed)?"
 )
 _SEPARATOR = re.compile(rf"[-—_=*]{{2,}}\s*(?:(?P<forward>{_FORWARD_WORDS})|{_REPLY_WORDS})\s*[-—_=*]{{2,}}", re.IGNORECASE)
+_TITLE = re.compile(rf"(?:{_REPLY_WORDS})\s*[:：]?", re.IGNORECASE)
 _FORWARD_INTRO = re.compile(
     r"(?:begin forwarded message|[下以][面下]是被转发的(?:邮件|信息)|开始转发的?(?:邮件|信息)|以下是轉寄的郵件|開始轉寄郵件)[:：]?",
     re.IGNORECASE,
@@ -37,7 +40,6 @@ _OTHER_FIELD = re.compile(
     r"|(?P<cc>抄\s*送|副\s*本|cc|reply-to|回复地址|密送|附件|attachments?|importance|重要性))\s*[*_]*\s*[:：]",
     re.IGNORECASE,
 )
-_RULE = re.compile(r"[-_=*—]{8,}")
 
 # `在 … 写道：` and its relatives.
 _WROTE = re.compile(r"(?:写道|寫道|写到|wrote|writes|撰寫|写|寫)\s*[:：]\s*[>|]?\s*$", re.IGNORECASE)
@@ -52,40 +54,13 @@ _STRICT = re.compile(
     re.IGNORECASE,
 )
 _ENGLISH_STRICT = re.compile(r"on .{6,60}(?:19|20)\d\d.{0,80}\bwrote\s*[:：]\s*", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[。！？!?；]")
-
-# What mailers append under the sender's words. A whole line, never a part of one.
-_DEVICE = (
-    r"iphone|ipad|ipod|苹果|蘋果|手机|手機|android|安卓|huawei|华为|華為|honor|荣耀|榮耀|xiaomi|小米|红米|redmi|oppo|vivo|oneplus|一加|realme|samsung|三星|galaxy"
-    r"|魅族|meizu|中兴|zte|努比亚|nubia|nokia|windows|outlook|foxmail|mail\b|qq\s*邮箱|qq\s*郵箱|qq\s*mail|邮箱|郵箱|邮件|郵件|信箱|yahoo|blackberry"
-    r"|平板|pad\b|mac\b|企业微信|微信|钉钉|釘釘|飞书|阿里云|客户端|foxmail"
-)
-# What may follow a device's name; `来自华为的员工` goes on with something else.
-_DEVICE_TAIL = r"[a-z0-9 .+()/™®·-]{0,24}(?:智能|版|手机|手機|客户端|应用|邮件|郵件|邮箱|郵箱|平板|大师|电脑|app|发送){0,4}[。.]?"
-_SENT = r"发送|傳送|发出|發出|发来的邮件|發來的郵件|寄出|发送的邮件|傳送的郵件"
-_FOOTERS = (
-    re.compile(rf"(?:[发發来來寄]自|[发發传傳]送自)[\s:：]*(?:我的|my)?\s*[\w .-]{{0,12}}(?:{_DEVICE}){_DEVICE_TAIL}", re.IGNORECASE),
-    re.compile(rf"(?:[从從由用]|使用|通过|透過)\s*(?:我的|my)?\s*.{{0,20}}(?:{_DEVICE}).{{0,12}}(?:{_SENT})", re.IGNORECASE),
-    re.compile(r"(?:获取|取得|[下][载載]|get)\s*(?:适用于.{0,10}的\s*)?outlook(?:\s+(?:for|的)?\s*(?:ios|android).{0,12})?", re.IGNORECASE),
-    re.compile(r"sent (?:from|via|with|using) .{2,60}", re.IGNORECASE),
-    re.compile(r"(?:[签簽]名)?由\s*网易.{0,10}(?:定制|发送|发出)?|发自\s*网易.{0,10}|【网易自营.{0,60}"),
-    re.compile(r"[此本该]邮件由\s*.{2,20}(?:发送|发出|代发)[。.]?"),
-    re.compile(r"[这此]?封?邮件是?由?我的?手机发(?:出|送)的?[。.]?"),
-)
-_FOOTER_HINT = re.compile(r"自|sent|从|從|由|用|通过|透過|取|下载|下載|get|签名|簽名|【|邮件", re.IGNORECASE)
-_CARD_EDGE = re.compile(r"[|\s]*")
-_NETEASE = re.compile(r"网易邮箱大师|網易郵箱大師")
-
-_CONTACT = re.compile(
-    r"1[3-9]\d[\s-]?\d{4}[\s-]?\d{4}|\d{3,4}[-\s]\d{7,8}|@[\w-]+\.|电话|電話|手机|手機|地址|邮编|邮箱|郵箱|传真|網址|网址|公司|\btel\b|\bphone\b|\bmobile\b|\bfax\b|www\.",
-    re.IGNORECASE,
-)
 
 _FORWARD_SUBJECT = re.compile(r"\s*(?:(?:fwd?|fw|转发|轉寄|轉發|转寄|轉信)\s*[:：])", re.IGNORECASE)
 
 # Something on a line that makes it worth a closer look; most lines of most mails have none of it.
 _WORTH = re.compile(
-    r"[-_=*—]{2}|[:：]\s*[>|]?\s*$|@|发|發|寄|from|sender|forward|转发|轉寄|^\s*(?:on|at|在|于|於|[\"“'<]|(?:19|20)\d\d)", re.IGNORECASE
+    r"原|original|[-_=*—]{2}|[:：]\s*[>|]?\s*$|@|发|發|寄|from|sender|forward|转发|轉寄|^\s*(?:on|at|在|于|於|[\"“'<]|(?:19|20)\d\d)",
+    re.IGNORECASE,
 )
 
 # This little above a forwarded mail is a remark on it, not the message itself.
@@ -109,7 +84,8 @@ def reply_text(text: str, *, forwarded: bool = False) -> str:
     cut, forward, quoted_below = _history(lines)
     head = lines[:cut]
     if cut < len(lines):
-        own = _own(head)
+        # Only above a header block without a line of its own do mailers set a name card that nothing marks (Foxmail).
+        own = _own(without_card(head) if not quoted_below else head)
         if (forward or forwarded) and len("".join("".join(own).split())) <= _LITTLE:
             return _joined([*own, "", *_forwarded(lines[cut:])])
         if quoted_below:
@@ -141,7 +117,8 @@ def _history(lines: Sequence[str]) -> tuple[int, bool, int]:
             return at, separator["forward"] is not None, 0
         if _FORWARD_INTRO.fullmatch(line):
             return at, True, 0
-        if _RULE.fullmatch(line) and _block_at(lines, _next_line(lines, at + 1)):
+        # Drawn without dashes, the words are a title; only what follows tells them from the customer's own.
+        if (RULE.fullmatch(line) or _TITLE.fullmatch(line)) and _block_at(lines, _next_line(lines, at + 1)):
             return at, False, 0
         if _block_at(lines, at):
             return at, False, 0
@@ -198,7 +175,7 @@ def _attribution(lines: Sequence[str], at: int) -> int:
     line = lines[at].strip()
     if _is_attribution(line):
         return 1
-    if not (_OPENER.match(line) or _EMAIL.search(line)) or _SENTENCE_END.search(line):
+    if not (_OPENER.match(line) or _EMAIL.search(line)) or SENTENCE_END.search(line):
         return 0
     if not (_DATE.search(line) or _EMAIL.search(line)):
         return 0
@@ -226,7 +203,7 @@ def _is_attribution(line: str) -> bool:
     if _STRICT.fullmatch(line) or _ENGLISH_STRICT.fullmatch(line):
         return True
     address = _EMAIL.search(line)
-    if address is None or _SENTENCE_END.search(line):
+    if address is None or SENTENCE_END.search(line):
         return False
     # A name before the address, or an opening word before a date, and no further sentence in between.
     return bool(_DATE.search(line)) or address.start() <= 60
@@ -235,8 +212,8 @@ def _is_attribution(line: str) -> bool:
 def _own(lines: Sequence[str], *, history: bool = True) -> list[str]:
     """`lines` without marked quotation (if `history`), mailers' footers and the signature below `-- `."""
     kept = _without_quotation(lines) if history else list(lines)
-    kept = _without_signature(kept)
-    return _without_footers(kept)
+    kept = without_signature(without_disclaimer(kept))
+    return without_footers(kept)
 
 
 def _without_quotation(lines: Sequence[str]) -> list[str]:
@@ -261,55 +238,14 @@ def _without_quotation(lines: Sequence[str]) -> list[str]:
     return kept
 
 
-def _without_signature(lines: list[str]) -> list[str]:
-    """Without what stands below `-- ` (RFC 3676 4.3), or below a rule when it is short and looks like an address card."""
-    last = len(lines)
-    while last and not lines[last - 1].strip():
-        last -= 1
-    for at in range(last - 1, max(-1, last - 25), -1):
-        line = lines[at].strip()
-        if line == "--" or (line in ("—", "——", "---") and at >= last - 8):
-            if _says_something(lines[:at]) and last - at <= 16:
-                return lines[:at]
-            return lines
-        if _RULE.fullmatch(line):
-            below = [entry.strip() for entry in lines[at + 1 : last] if entry.strip()]
-            card = len(below) <= 8 and all(len(entry) <= 60 and not _SENTENCE_END.search(entry) for entry in below)
-            if card and any(_CONTACT.search(entry) for entry in below) and _says_something(lines[:at]):
-                return lines[:at]
-            return lines
-    return lines
-
-
-def _says_something(lines: Sequence[str]) -> bool:
-    return any(line.strip() and not _is_footer(line.strip()) for line in lines)
-
-
-def _without_footers(lines: list[str]) -> list[str]:
-    kept = [line for line in lines if not (line and _is_footer(line.strip()))]
-    if len(kept) != len(lines) and any(_NETEASE.search(line) for line in lines if len(line) < 80):
-        # Its address card is a table of bars: `| |`, name, `|`, address, `|`.
-        edges = [at for at, line in enumerate(kept) if "|" in line and _CARD_EDGE.fullmatch(line)]
-        if edges and edges[-1] - edges[0] <= 12 and _says_something(kept[: edges[0]]):
-            del kept[edges[0] : edges[-1] + 1]
-    return kept
-
-
-def _is_footer(line: str) -> bool:
-    if not 4 <= len(line) <= 80 or not _FOOTER_HINT.search(line):
-        return False
-    line = line.strip("[]()（）|*_ ")
-    return any(footer.fullmatch(line) for footer in _FOOTERS)
-
-
 def _forwarded(lines: Sequence[str]) -> list[str]:
     """A forwarded mail as its reader needs it: without the separator, without quote marks if all of it is marked."""
     body = list(lines)
-    if body and (_SEPARATOR.fullmatch(body[0].strip()) or _FORWARD_INTRO.fullmatch(body[0].strip()) or _RULE.fullmatch(body[0].strip())):
+    if body and (_SEPARATOR.fullmatch(body[0].strip()) or _FORWARD_INTRO.fullmatch(body[0].strip()) or RULE.fullmatch(body[0].strip())):
         body = body[1:]
     if all(line.lstrip().startswith(">") for line in body if line.strip()):
         body = [line.lstrip().removeprefix(">").removeprefix(" ") for line in body]
-    return _without_footers(body)
+    return without_footers(body)
 
 
 _BLANK_LINES = re.compile(r"\n{3,}")

@@ -15,6 +15,7 @@ from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
 from gateway import config, home, plan, terms
 from gateway.acceptance import Acceptance
+from gateway.attachments import Attachments, Opener
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
 from gateway.clock import Clock, SystemClock
@@ -39,6 +40,7 @@ from gateway.store.engine import Store
 from gateway.tracker import WebhookSender, secret_bytes
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
+from models.attachment import AttachmentLimits
 from models.errors import BadSetting
 from models.submission import Channel, Receipt, Submission
 
@@ -47,6 +49,11 @@ PARSERS: Mapping[Channel, Parser] = {
     Channel.EMAIL: mime.parse,
     Channel.CHAT: web_chat.parse,
     Channel.PHONE: transcripts.parse,
+}
+
+# How a file is taken out of the bytes that it came in.
+OPENERS: Mapping[Channel, Opener] = {
+    Channel.EMAIL: mime.file_of,
 }
 
 
@@ -76,6 +83,7 @@ class App:
     retrain_watch: RetrainWatch
     staffing: Staffing
     desk: Desk
+    attachments: Attachments
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -150,7 +158,10 @@ def build(
     champion = champion or StoredChampion(
         store, clock, estates=in_force.estates, crowns=serving, reader=own_terms, log=log if serving else None
     )
-    records = Records(store, in_force)
+    web = settings.web
+    base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
+    links = f"{base}/api/v1/complaints"
+    records = Records(store, in_force, links)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)
     endpoints = {}
@@ -164,9 +175,6 @@ def build(
     )
     stages = {stage.kind: stage for stage in FLOW}
     _check_lease(settings, stages["deliver"])
-    web = settings.web
-    base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
-    links = f"{base}/api/v1/complaints"
     caution = Caution(store, settings.classifier.tolerated_error, log, tells=serving)
     examples = Examples(store, clock, Deidentifier(FieldFinder(in_force.estates)), log)
     drift = Drift(store, clock, champion, log)
@@ -178,6 +186,7 @@ def build(
             PARSERS,
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
+            files=AttachmentLimits(settings.attachments.most, settings.attachments.largest_bytes),
         ),
         "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
@@ -217,6 +226,7 @@ def build(
         ),
         staffing=staffing(settings, store, clock=clock, log=log),
         desk=Desk(store, correcting),
+        attachments=Attachments(store, OPENERS),
     )
 
 

@@ -18,7 +18,22 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from gateway.sections import Chat, Classifier, Drop, General, Learning, Log, Plan, Section, Smtp, StoreSection, Tracker, Web, Wrong
+from gateway.sections import (
+    Attachments,
+    Chat,
+    Classifier,
+    Drop,
+    General,
+    Learning,
+    Log,
+    Plan,
+    Section,
+    Smtp,
+    StoreSection,
+    Tracker,
+    Web,
+    Wrong,
+)
 from models.errors import BadSetting
 
 
@@ -34,6 +49,7 @@ class Settings(BaseModel):
     web: Web = Web()
     chat: Chat = Chat()
     drop: Drop = Drop()
+    attachments: Attachments = Attachments()
     tracker: Tracker = Tracker()
     classifier: Classifier = Classifier()
     learning: Learning = Learning()

@@ -10,12 +10,13 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import complaints, corrections, desk, examples, jobs
+from gateway.store import attachments, complaints, corrections, desk, examples, jobs
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
 from gateway.store.engine import Store
 from gateway.store.jobs import ParkedJob
 from models.assignment import Priority
+from models.attachment import StoredAttachment
 from models.correction import UNDONE, Correction, Source, last_words
 from models.errors import Refused
 from models.staff import Session
@@ -42,8 +43,13 @@ class Story:
     corrections: Sequence[Correction]
     originals: Mapping[int, Original]
     parked: Sequence[ParkedJob]
+    files: Sequence[StoredAttachment]
     # Whether it stands in the review queue.
     waits: bool
+
+    def files_of(self, message: MessageRow) -> Sequence[StoredAttachment]:
+        """What came with a message."""
+        return [file for file in self.files if file.submission_id == message.submission_id]
 
     @property
     def verdict(self) -> Mapping[str, Any]:
@@ -99,6 +105,7 @@ class Desk:
                 corrections=corrections.of(conn, number),
                 originals=desk.originals_of(conn, number),
                 parked=jobs.parked(conn, number=number),
+                files=attachments.of_number(conn, number),
                 waits=desk.waits(conn, number),
             )
 

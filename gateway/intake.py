@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from gateway.flow import Report
-from gateway.store import complaints, jobs, submissions
+from gateway.store import attachments, complaints, jobs, submissions
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
+from models.attachment import AttachmentLimits, AttachmentState, StoredAttachment
 from models.complaint import Parsed
 from models.delivery import Next, RetryDecision
 from models.errors import Unreadable
@@ -28,11 +29,15 @@ class Intake:
     """The step from submission to message.
 
     quiet, longest_wait: how long after the last line of a conversation, and at the latest after its first, it is sorted.
+    files:               up to which number and size files are offered alone.
     """
 
-    def __init__(self, store: Store, parsers: Mapping[Channel, Parser], *, quiet: timedelta, longest_wait: timedelta) -> None:
+    def __init__(
+        self, store: Store, parsers: Mapping[Channel, Parser], *, quiet: timedelta, longest_wait: timedelta, files: AttachmentLimits
+    ) -> None:
         self._store, self._parsers = store, parsers
         self._quiet, self._longest_wait = quiet, longest_wait
+        self._files = files
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Parses each submission; an unreadable one is parked whole with its reason."""
@@ -67,6 +72,7 @@ class Intake:
             parsed = self._parsers[submission.channel](submission)
         except Unreadable as error:
             return Report(job, RetryDecision(Next.PARK, f"{error.code}: {error.zh} / {error.en}"))
+        files = attachments.named(number, job.payload["submission_id"], parsed.attachments, self._files)
 
         def write(conn: Connection) -> None:
             complaints.begin(self._store, conn, number, submission.channel, submission.received_at, parsed.title)
@@ -81,9 +87,10 @@ class Intake:
                     "said": parsed.said,
                     "text": parsed.text,
                     "machine": parsed.machine,
-                    "parsed": _kept(parsed),
+                    "parsed": _kept(parsed, files),
                 },
             )
+            attachments.add(self._store, conn, files)
             # The pause counts from when the customer wrote, not from when we came to read it.
             pause_over = submission.received_at + self._quiet if submission.conversation else now
             triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))
@@ -95,11 +102,15 @@ class Intake:
         return Report(job, RetryDecision(Next.DONE, "done"), write, (("Parsed", told),))
 
 
-def _kept(parsed: Parsed) -> dict[str, object]:
+def _kept(parsed: Parsed, files: Sequence[StoredAttachment]) -> dict[str, object]:
     """What of a parsed submission is kept as JSON beside the columns."""
     return {
         "turns": [asdict(turn) for turn in parsed.turns],
-        "attachments": [asdict(attachment) for attachment in parsed.attachments],
+        "attachments": [
+            {"id": file.id, "filename": file.filename, "size": file.size, "mime_type": file.mime_type}
+            | ({} if file.state is AttachmentState.KEPT else {"state": file.state.value})
+            for file in files
+        ],
         "hints": parsed.hints.found(),
         "defects": list(parsed.defects),
         "details": dict(parsed.details),

@@ -19,8 +19,8 @@ from models.verdict import Decision
 class Records:
     """Reads for the doors and the API."""
 
-    def __init__(self, store: Store, plan: Plan) -> None:
-        self._store, self._plan = store, plan
+    def __init__(self, store: Store, plan: Plan, links: str) -> None:
+        self._store, self._plan, self._links = store, plan, links
 
     def lines(self, conversation: str) -> Sequence[Line]:
         """The lines of a chat, oldest first."""
@@ -69,7 +69,8 @@ class Records:
             assignment = complaints.latest_assignment(conn, number) or {}
             corrected = corrections.of(conn, number)
         said = [ticket.correction_json(correction) for correction in corrected]
-        return ticket.details_json(complaint, messages, {"verdict": verdict, "assignment": assignment, "corrections": said})
+        decided = {"verdict": verdict, "assignment": assignment, "corrections": said}
+        return ticket.details_json(complaint, messages, decided, f"{self._links}/{number}")
 
     def waiting(self, limit: int) -> dict[str, Any]:
         """The head of the review queue: what a person should look at next, with the candidates, and how many wait in all."""

@@ -176,6 +176,21 @@ class Drop(Section):
     max_bytes: Count = _key(26_214_400, "单个文件上限（字节）", "largest file, in bytes")
 
 
+class Attachments(Section):
+    """Files that come with complaints."""
+
+    most: Count = _key(
+        50,
+        "一封来信最多单独提供多少个附件；其余只在原件里",
+        "so many files of one message are offered alone; the others only in the original",
+    )
+    largest_bytes: Count = _key(
+        26_214_400,
+        "单独提供的附件大小上限（字节）；更大的只在原件里",
+        "largest file offered alone, in bytes; a larger one only in the original",
+    )
+
+
 class Tracker(Section):
     """The endpoint that tickets are handed to."""
 

@@ -100,7 +100,7 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
         "matter_truncated": len(matter) > _MATTER_CHARS,
         "messages": len(triaged.messages),
         "attachments": [
-            {"filename": a["filename"][:_NAME_CHARS], "size": a["size"], "mime_type": a["mime_type"][:_NAME_CHARS]}
+            _attachment(triaged.link, a) | {"filename": a["filename"][:_NAME_CHARS], "mime_type": a["mime_type"][:_NAME_CHARS]}
             for message in triaged.messages
             for a in message.parsed.get("attachments", [])
         ][:20],
@@ -114,6 +114,11 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
         **assignment_json(triaged.assignment),
         "links": {"self": triaged.link},
     }
+
+
+def _attachment(link: str, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """A file with the address of its bytes, where it is offered alone. Files that were read before there were ids have neither."""
+    return {**kept, "link": f"{link}/attachments/{kept['id']}"} if "id" in kept and "state" not in kept else dict(kept)
 
 
 def event_of(kind: EventType, triaged: Triaged, at: datetime, *, supersedes: str | None) -> Event:
@@ -166,8 +171,8 @@ def correction_json(correction: Correction) -> dict[str, Any]:
     }
 
 
-def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole complaint behind a ticket's link: every message in full."""
+def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket: Mapping[str, Any], link: str) -> dict[str, Any]:
+    """The whole complaint behind a ticket's `link`: every message in full."""
     return {
         **ticket,
         "number": complaint.number,
@@ -180,7 +185,7 @@ def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket
                 "said": message.said,
                 "text": message.text,
                 "machine": message.machine,
-                "attachments": message.parsed.get("attachments", []),
+                "attachments": [_attachment(link, file) for file in message.parsed.get("attachments", [])],
                 "turns": message.parsed.get("turns", []),
             }
             for message in messages

@@ -47,11 +47,20 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What came with a message. `size` in bytes; `mime_type` as declared or guessed from the content."""
+    """What came with a message.
+
+    filename:  fit to be shown, never to be used as a path.
+    size:      in bytes.
+    mime_type: what it is; of a `Parsed` by its content, whatever was declared.
+    declared:  what its sender said it is.
+    sha256:    of its bytes, in hexadecimal; empty where nobody has looked.
+    """
 
     filename: str
     size: int
     mime_type: str
+    declared: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
 from gateway.store.complaints import Overtaken
-from gateway.web import api, console, console_door, console_learning, console_view, learning_api, reviews
+from gateway.web import api, attachments, console, console_door, console_learning, console_view, learning_api, reviews
 from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
 from models.staff import Scope as TokenScope
@@ -113,7 +113,12 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     """The web application of a gateway. `alive` tells whether the worker's threads run."""
     web = FastAPI(title="接诉 jiesu", version="1", docs_url=None, redoc_url=None, openapi_url=None)
     pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True)
-    pages.globals |= {"percent": console_view.percent, "plain": console_view.plain}
+    pages.globals |= {
+        "percent": console_view.percent,
+        "plain": console_view.plain,
+        "may_be_shown": attachments.may_be_shown,
+        "caution_of": console_view.caution_of,
+    }
     door = console_door.Door(app, pages)
     web.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
 
@@ -209,10 +214,12 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
 
     searching = learning_api.Searching(lambda: app.examples.suspicious(200))
     web.include_router(reviews.router(app))
+    web.include_router(attachments.router(app))
     web.include_router(learning_api.router(app, searching))
     console_door.install(web, door)
     web.include_router(console_door.routes(app, door))
     web.include_router(console.routes(app, door))
+    web.include_router(attachments.routes(app, door))
     web.include_router(console_learning.routes(app, door, searching))
 
     @web.get("/console/{rest:path}", include_in_schema=False)

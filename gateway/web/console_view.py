@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.web.console_words import Say
+from models.attachment import StoredAttachment
 
 # From here on a due time is amber.
 _SOON = timedelta(hours=4)
@@ -127,6 +128,34 @@ class Times:
         if seconds < 72 * 3600:
             return self._say("span.hours", n=int(seconds // 3600))
         return self._say("span.days", n=int(seconds // 86400))
+
+
+# What a file can do to whoever opens it, by its content; a name's ending counts too, because that is what a computer goes by.
+_PROGRAM_ENDINGS = re.compile(
+    r"\.(?:exe|com|scr|pif|bat|cmd|msi|msp|vbs|vbe|js|jse|wsf|wsh|hta|lnk|ps1|jar|apk|app|dmg|sh|reg|cpl|chm|iso|img)$", re.IGNORECASE
+)
+_PAGE_ENDINGS = re.compile(r"\.(?:x?html?|shtml|mht(?:ml)?|svgz?|xml)$", re.IGNORECASE)
+_PROGRAMS = (
+    "application/x-msdownload",
+    "application/x-elf",
+    "application/x-mach-binary",
+    "application/x-ms-shortcut",
+    "text/x-shellscript",
+)
+_PAGES = ("text/html", "image/svg+xml", "text/xml")
+_ARCHIVES = re.compile(r"application/(?:zip|gzip|vnd\.rar|x-7z-compressed|x-bzip2|x-xz)")
+
+
+def caution_of(file: StoredAttachment) -> str:
+    """What to beware of: `program`, `page` (may hold scripts), `archive` (nobody has looked into it), `other` (it is not what was said)."""
+    if file.mime_type in _PROGRAMS or _PROGRAM_ENDINGS.search(file.filename):
+        return "program"
+    if file.mime_type in _PAGES or _PAGE_ENDINGS.search(file.filename):
+        return "page"
+    if _ARCHIVES.fullmatch(file.mime_type):
+        return "archive"
+    said, is_now = file.declared.partition("/")[0], file.mime_type.partition("/")[0]
+    return "other" if said in ("image", "audio", "video") and is_now != said else ""
 
 
 def percent(chance: float) -> str:

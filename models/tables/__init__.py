@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.tables.answers import answers
+from models.tables.attachments import attachments
 from models.tables.base import metadata
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
 from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
@@ -15,6 +16,7 @@ __all__ = [
     "answers",
     "api_tokens",
     "assignments",
+    "attachments",
     "attempts",
     "complaints",
     "conversations",

@@ -38,16 +38,26 @@ class MailPart:
 
 @dataclass(slots=True)
 class Content:
-    """What was found in the tree. `reported_id` is the id of the mail that a delivery report is about, when it says so."""
+    """What was found in the tree.
+
+    reported_id:     the id of the mail that a delivery report is about, when it says so.
+    reported_action: what that report says became of it, in small letters: `failed`, `delayed`, `delivered`, … (RFC 3464 2.3.3);
+                     `displayed` for a receipt of reading.
+    reported_status: its status code, e.g. `5.1.1` (RFC 3464 2.3.4).
+    """
 
     text: str = ""
     parts: list[MailPart] = field(default_factory=list)
     reported_id: str | None = None
     # The letter that was wrapped together with its files (TNEF).
     wrapped: str = ""
+    reported_action: str | None = None
+    reported_status: str | None = None
 
 
 _BODY_TYPES = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/markdown", "text/x-markdown"))
+_ACTION = re.compile(rb"[A-Za-z-]{1,20}")
+_STATUS = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
 _NEVER_BODY = frozenset(("text/rfc822-headers",))
 _SEALED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
 # Shown by Google's mailers instead of the HTML, never besides it.
@@ -179,6 +189,10 @@ class _Reader:
         elif in_report and mime_type == "message/disposition-notification" and self.content.reported_id is None:
             inner = inner_headers(content, self._budget)
             self.content.reported_id = next(iter(message_ids(inner.first("original-message-id"))), None)
+            # It was shown or deleted (RFC 8098), so it did arrive.
+            self.content.reported_action = "displayed"
+        elif in_report and mime_type in ("message/delivery-status", "message/global-delivery-status"):
+            self._read_status(content)
         content_id = header_text(part.headers.first("content-id"), self._defects).strip().strip("<>")[:250]
         name = self._own_name(self._name(part, mime_type, content_id, subject))
         self.content.parts.append(
@@ -228,6 +242,17 @@ class _Reader:
             kept.append(text[at : begin.start()])
             at = end.end()
         return "".join(kept) + text[at:] if kept else text
+
+    def _read_status(self, content: bytes) -> None:
+        """The first action and status of the recipients in a report; `failed` of any is stronger than what befell the others."""
+        fields = [
+            (name.strip().lower(), value.strip()) for name, _, value in (line.partition(b":") for line in content[:65_536].splitlines())
+        ]
+        for wanted, pattern, known in ((b"action", _ACTION, "reported_action"), (b"status", _STATUS, "reported_status")):
+            found = [match.group().decode("ascii").lower() for name, value in fields if name == wanted and (match := pattern.match(value))]
+            if found:
+                bad = next((one for one in found if one == "failed" or one.startswith("5")), found[0])
+                setattr(self.content, known, bad)
 
     def _name(self, part: Part, mime_type: str, content_id: str, subject: str) -> str:
         """The name to show: the declared one, else the best that can be made of what else is said."""

@@ -53,6 +53,7 @@ DEFECTS: Mapping[str, str] = {
 AUTO_REASONS: Mapping[str, str] = {
     "null_return_path": "the return path is empty: a bounce or a notice",
     "report": "a delivery or disposition report (multipart/report, RFC 6522)",
+    "loop": "a jiesu wrote it, this one or another (X-Jiesu-Loop, X-Loop)",
     "auto_submitted": "Auto-Submitted is other than `no` (RFC 3834 5)",
     "autoreply_header": "X-Autoreply, X-Autorespond or a header like them",
     "daemon_sender": "the sender is MAILER-DAEMON or postmaster",

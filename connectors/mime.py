@@ -20,7 +20,7 @@ from connectors.mail_body import MailPart, read_content
 from connectors.mail_defects import DEFAULT_LIMITS, Budget, MailLimits
 from connectors.mail_headers import Headers, read_block, unstructured
 from connectors.mail_parts import Part, read_tree
-from connectors.replies import is_forward_subject, reply_text
+from connectors.replies import is_forward_subject, reply_text, topic_of
 from models.complaint import Attachment, Customer, Parsed
 from models.submission import Submission
 
@@ -39,6 +39,8 @@ class Mail:
     to:             addresses of To and Cc.
     auto_generated: True when the mail says of itself that a machine wrote it; `auto_reason` is a code of `mail_defects.AUTO_REASONS`.
     reported_id:    the Message-ID of the mail that a delivery report is about.
+    reported_action, reported_status: what that report says became of it (RFC 3464).
+    reply_to:       where answers are wanted, where that is not `from_email`.
     defects:        codes of `mail_defects.DEFECTS`, sorted.
     """
 
@@ -55,6 +57,9 @@ class Mail:
     to: tuple[str, ...]
     auto_reason: str | None
     reported_id: str | None = None
+    reported_action: str | None = None
+    reported_status: str | None = None
+    reply_to: str = ""
     defects: tuple[str, ...] = field(default=())
 
     @property
@@ -109,6 +114,9 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
         to=tuple(dict.fromkeys(to))[:100],
         auto_reason=_auto_reason(headers, address, subject, null_return_path),
         reported_id=content.reported_id,
+        reported_action=content.reported_action,
+        reported_status=content.reported_status,
+        reply_to=next((pair[1] for value in headers.every("reply-to") for pair in addresses(value, defects, hints) if pair[1]), ""),
         defects=tuple(sorted(defects)),
     )
 
@@ -135,6 +143,7 @@ def parse(submission: Submission) -> Parsed:
     """
     mail = read_mail(submission.raw, null_return_path=submission.envelope.get("mail_from") in ("", "<>"))
     said = mail.reply_text or mail.text
+    topic, replied = topic_of(mail.subject)
     return Parsed(
         title=mail.subject.strip() or said.strip().partition("\n")[0][:60],
         said=said,
@@ -156,6 +165,12 @@ def parse(submission: Submission) -> Parsed:
             "date": mail.date.isoformat() if mail.date else None,
             "auto_reason": mail.auto_reason,
             "reported_id": mail.reported_id,
+            "reported_action": mail.reported_action,
+            "reported_status": mail.reported_status,
+            "reply_to": mail.reply_to,
+            "forwarded": is_forward_subject(mail.subject),
+            "replied": replied,
+            "topic": topic,
         },
     )
 
@@ -260,6 +275,8 @@ def _auto_reason(headers: Headers, address: str, subject: str, null_return_path:
         return "null_return_path"
     if _value(headers, "content-type") == b"multipart/report":
         return "report"
+    if headers.first("x-jiesu-loop") is not None or _value(headers, "x-loop").startswith(b"jiesu"):
+        return "loop"
     if _value(headers, "auto-submitted") not in _NO_VALUE:
         return "auto_submitted"
     if any(_value(headers, name) not in _NO_VALUE for name in _AUTOREPLY_HEADERS):

@@ -73,6 +73,26 @@ def is_forward_subject(subject: str) -> bool:
     return bool(_FORWARD_SUBJECT.match(subject))
 
 
+_REPLY_SUBJECT = re.compile(
+    r"(?:re|aw|sv|antw|回复|回覆|回復|回信|答复|答覆|答復)\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\d{1,3})?\s*[:：]\s*", re.IGNORECASE
+)
+# What a company's mail gateway writes before the subject of mail from outside.
+_WARNING_TAG = re.compile(r"[\[【(](?:external|外部(?:邮件|郵件)?|spam\??)[\]】)]\s*", re.IGNORECASE)
+_NUMBER_TAG = re.compile(r"\[?TS-\d{8}-\d{4,9}(?:-[a-z2-7]{12})?\]?", re.IGNORECASE | re.ASCII)
+
+
+def topic_of(subject: str) -> tuple[str, bool]:
+    """What a subject is about, without `Re:`, `转发：`, our number and the like, in small letters; and whether it was marked as a reply."""
+    rest, replied = subject.strip()[:500], False
+    while True:
+        reply = _REPLY_SUBJECT.match(rest)
+        mark = reply or _FORWARD_SUBJECT.match(rest) or _WARNING_TAG.match(rest)
+        if mark is None:
+            return " ".join(_NUMBER_TAG.sub(" ", rest).split()).casefold(), replied
+        replied = replied or reply is not None
+        rest = rest[mark.end() :].lstrip()
+
+
 def reply_text(text: str, *, forwarded: bool = False) -> str:
     """What the sender wrote this time; empty only if nothing but marked quotation stands in `text`.
 

@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from classifiers.deidentify import Deidentifier
 from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
-from gateway import config, home, plan, terms
+from gateway import config, home, plan, terms, wording
 from gateway.acceptance import Acceptance
+from gateway.answer import AnswerByMail, Mailer
+from gateway.answering import Answering, new_message_id
 from gateway.attachments import Attachments, Opener
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
@@ -27,11 +29,17 @@ from gateway.drift import Drift
 from gateway.examples import Examples
 from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
+from gateway.joining import Joiner
 from gateway.learning_service import Learning
+from gateway.mailer import MailServer, SmtpMailer
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
+from gateway.outbound import Outbound
+from gateway.outbound import Sender as FromUs
 from gateway.plan import Plan
 from gateway.records import Records
+from gateway.reply_desk import ReplyDesk
+from gateway.reply_token import ReplyTokens
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
 from gateway.staffing import Staffing
@@ -84,6 +92,9 @@ class App:
     staffing: Staffing
     desk: Desk
     attachments: Attachments
+    # What customers are told, and by whom.
+    answering: Answering
+    replies: ReplyDesk
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -122,6 +133,18 @@ def tracker_secret(settings: Settings) -> str:
     return value
 
 
+def mail_server(settings: Settings) -> MailServer | None:
+    """The server by which answers leave; None where outgoing mail is off."""
+    mail = settings.mail
+    if not mail.enabled:
+        return None
+    password = mail.password
+    if mail.username and not password:
+        password = home.kept_secret(settings.secrets_folder, "mail.password", "mail.password")
+    hostname = mail.from_address.partition("@")[2]
+    return MailServer(mail.host, mail.port, mail.tls, mail.tls_ca, mail.username, password, hostname, mail.timeout_seconds)
+
+
 def staffing(settings: Settings, store: Store, *, clock: Clock | None = None, log: OperatorLog | None = None) -> Staffing:
     """People and programs of these settings; commands use it beside the gateway."""
     log = log or OperatorLog(settings.log.format, settings.log.level)
@@ -135,6 +158,7 @@ def build(
     log: OperatorLog | None = None,
     sender: Sender | None = None,
     champion: Champion | None = None,
+    mailer: Mailer | None = None,
     serving: bool = True,
 ) -> App:
     """A gateway from its settings. `serving` is True for the one process that holds the home's lock."""
@@ -180,16 +204,31 @@ def build(
     drift = Drift(store, clock, champion, log)
     metrics.watch_drift(drift.gauges)
     correcting = Correcting(store, clock, in_force, list(endpoints), links, name, log, examples)
+    mail, server = settings.mail, mail_server(settings)
+    tokens = ReplyTokens(mail.reply_secret or home.secret(settings.secrets_folder, "reply.secret", home.token))
+    answering = Answering(store, wording.load(settings.home), in_force, mail, ZoneInfo(settings.general.timezone))
+    outbound = Outbound(FromUs(mail.from_address, mail.from_name or mail.company, mail.plus_addresses, name), tokens)
     steps: dict[str, Step] = {
         "intake": Intake(
             store,
             PARSERS,
+            Joiner(tokens),
+            metrics,
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
             files=AttachmentLimits(settings.attachments.most, settings.attachments.largest_bytes),
         ),
-        "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics),
+        "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics, answering),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
+        "answer": AnswerByMail(
+            store,
+            outbound,
+            mailer or (SmtpMailer(server) if server else None),
+            partial(new_message_id, mail.from_address),
+            stages["answer"],
+            again,
+            metrics,
+        ),
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
     worker = Worker(store, clock, FLOW, steps, log, metrics, node)
@@ -227,6 +266,8 @@ def build(
         staffing=staffing(settings, store, clock=clock, log=log),
         desk=Desk(store, correcting),
         attachments=Attachments(store, OPENERS),
+        answering=answering,
+        replies=ReplyDesk(store, clock, answering, log),
     )
 
 

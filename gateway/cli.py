@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config, examples_cli, learning, people, questions, settings_help, staff, terminal
+from gateway import calls, config, examples_cli, learning, people, questions, settings_help, staff, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -224,13 +224,17 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, terms
+    from gateway import bootstrap, mailer, terms, wording
     from gateway import serve as serving
 
     settings = config.load()
     serving.smtp_options(settings)
     in_force = bootstrap.load_plan(settings)
     own = terms.read(settings.home)
+    templates = wording.load(settings.home)
+    server = bootstrap.mail_server(settings)
+    if server is not None:
+        mailer.trust(server.tls, server.tls_ca)
     _check_store(settings.store_url)
     if settings.tracker.url and settings.tracker.secret:
         bootstrap.tracker_secret(settings)
@@ -239,9 +243,13 @@ def check_config() -> None:
     for key in changed:
         value = getattr(getattr(settings, key.section), key.name)
         if isinstance(value, str):
-            value = "…" if key.name == "secret" else _without_password(value)
+            value = "…" if config.hidden(key.name) else _without_password(value)
         out.print(f"  {key.section}.{key.name} = {value}", markup=False)
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
+    if server is None:
+        out.print("未启用外发邮件：顾客收不到邮件回执（mail.enabled）  outgoing mail is off: no acknowledgements by mail (mail.enabled)")
+    if templates.own:
+        out.print(f"自有模板 templates of your own: {' '.join(templates.own)}", markup=False)
     if own is not None:
         out.print(f"自有词 terms.txt：新增 {own.added} 个  terms of your own: {own.added} new", markup=False)
         for zh, en in own.left_out:
@@ -389,6 +397,7 @@ cli.command()(learning.retrain)
 cli.add_typer(learning.trained_cli, name="trained")
 cli.add_typer(people.people_cli, name="people")
 cli.add_typer(people.token_cli, name="token")
+cli.add_typer(calls.calls_cli, name="calls")
 
 
 if __name__ == "__main__":

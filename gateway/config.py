@@ -34,6 +34,7 @@ from gateway.sections import (
     Web,
     Wrong,
 )
+from gateway.sections_mail import Mail
 from models.errors import BadSetting
 
 
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     general: General = General()
     store: StoreSection = StoreSection()
     smtp: Smtp = Smtp()
+    mail: Mail = Mail()
     web: Web = Web()
     chat: Chat = Chat()
     drop: Drop = Drop()
@@ -104,10 +106,12 @@ def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) 
 
 def _placed(settings: Settings) -> Settings:
     """The settings with certificates and keys found from the home, wherever the program was started."""
-    placed = {}
+    placed: dict[str, Section] = {}
     for name, section in (("smtp", settings.smtp), ("web", settings.web)):
         files = {key: str(settings.home / path) for key in ("tls_certificate", "tls_key") if (path := getattr(section, key))}
         placed[name] = section.model_copy(update=files)
+    if settings.mail.tls_ca:
+        placed["mail"] = settings.mail.model_copy(update={"tls_ca": str(settings.home / settings.mail.tls_ca)})
     return settings.model_copy(update=placed)
 
 
@@ -204,9 +208,14 @@ def _translated(error: ValidationError) -> BadSetting:
     else:
         zh, en = (s.format(**context) for s in _SENTENCES.get(first["type"], (f"不对（{first['msg']}）", f"is wrong ({first['msg']})")))
     code = "unknown_setting" if first["type"] == "extra_forbidden" else "bad_setting"
-    if code == "bad_setting" and "secret" not in key:
+    if code == "bad_setting" and not hidden(key):
         zh, en = f"“{first['input']}” 不行，{zh}", f"'{first['input']}' will not do: {en}"
     return BadSetting(key, zh, en, code=code)
+
+
+def hidden(key: str) -> bool:
+    """Whether the value of a setting is never shown."""
+    return "secret" in key or "password" in key
 
 
 def _is_loopback(host: str) -> bool:
@@ -240,4 +249,31 @@ def _check_together(settings: Settings) -> None:
             "smtp.host",
             f"“{smtp.host}” 对外开放而没有加密；请设置 smtp.tls_certificate 与 smtp.tls_key，或在 smtp.trusted_relays 中写明前置邮件服务器",
             f"'{smtp.host}' is open to others without encryption; set smtp.tls_certificate and smtp.tls_key, or name your relays in smtp.trusted_relays",  # noqa: E501
+        )
+    _check_mail(settings.mail)
+
+
+def _check_mail(mail: Mail) -> None:
+    if mail.tls_ca and not Path(mail.tls_ca).is_file():
+        raise BadSetting("mail.tls_ca", f"找不到文件 {mail.tls_ca}", f"there is no file {mail.tls_ca}")
+    if mail.reply_secret and len(mail.reply_secret) < 32:
+        raise BadSetting(
+            "mail.reply_secret", "太短，至少 32 个字符；留空则自动生成", "too short; 32 characters at least, or empty to have one made"
+        )
+    if not mail.enabled:
+        return
+    for key in ("host", "from_address"):
+        if not getattr(mail, key):
+            raise BadSetting(f"mail.{key}", "启用外发邮件时必须填写", "must be set where mail.enabled is true")
+    if mail.tls == "none" and not _is_loopback(mail.host):
+        raise BadSetting(
+            "mail.tls",
+            f"“none” 不行：{mail.host} 不是本机，信件和口令会明文传输；请用 starttls 或 implicit",
+            f"'none' will not do: {mail.host} is another machine, and letters and password would go in clear; use starttls or implicit",
+        )
+    if mail.plus_addresses and len(mail.from_address.partition("@")[0]) > 30:
+        raise BadSetting(
+            "mail.plus_addresses",
+            "from_address 在 @ 之前最多 30 个字符，否则带标记的地址超长（RFC 5321 4.5.3.1.1）；请换短一些的地址，或设为 false",
+            "from_address may have 30 characters before the @, for the token's sake (RFC 5321 4.5.3.1.1); shorten it, or set false",
         )

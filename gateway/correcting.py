@@ -11,7 +11,7 @@ from gateway.clock import Clock
 from gateway.examples import Examples
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, events
+from gateway.store import complaints, corrections, events, threads
 from gateway.store import examples as training_store
 from gateway.store.engine import Store
 from models.correction import Correction, Source
@@ -63,13 +63,15 @@ class Correcting:
             raise Refused("bad_note", f"note：最多 {MOST_NOTE} 字", f"note: {MOST_NOTE} characters at most")
         now = self._clock.now()
         with self._store.write() as conn:
+            # The number that a mail was given before it was joined leads to its complaint.
+            number = threads.resolve(conn, number)
             complaint = complaints.load(conn, [number], hold=True).get(number)
             if complaint is None:
                 raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
             body = complaints.latest_verdict(conn, number)
             if body is None or complaint.klass is None:
                 raise Refused("not_sorted_yet", f"投诉 {number} 还在分类，请稍候", f"{number} is still being sorted; wait a moment")
-            messages = complaints.conversation(conn, [number])[number]
+            messages = [message for message in complaints.conversation(conn, [number])[number] if not message.aside]
             verdict = triage.by_person(ticket.verdict_of(body, complaint.customer), should_be)
             assignment = rules.assign(rules.Facts(verdict, said_nothing=False, machine=False), self._plan, complaint.received_at)
             correction = _correction(number, complaint.channel.value, body, should_be, by=by, source=source, note=note, at=now)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import attachments, complaints, corrections, desk, examples, jobs
+from gateway.store import answers, attachments, complaints, corrections, desk, examples, jobs, threads
+from gateway.store.answers import Try
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
 from gateway.store.engine import Store
 from gateway.store.jobs import ParkedJob
+from models.answer import Answer
 from models.assignment import Priority
 from models.attachment import StoredAttachment
 from models.correction import UNDONE, Correction, Source, last_words
@@ -46,6 +48,11 @@ class Story:
     files: Sequence[StoredAttachment]
     # Whether it stands in the review queue.
     waits: bool
+    # What the customer was told, each answer with the tries of mailing it.
+    answers: Sequence[Answer] = ()
+    tries: Mapping[int, Sequence[Try]] = field(default_factory=dict)
+    # Numbers of mails that turned out to belong here.
+    joined: Mapping[str, str] = field(default_factory=dict)
 
     def files_of(self, message: MessageRow) -> Sequence[StoredAttachment]:
         """What came with a message."""
@@ -59,12 +66,16 @@ class Story:
     @property
     def classified(self) -> str:
         """The text that the newest verdict is of, which its reasons point into."""
-        return "\n".join(message.said for message in self.messages if message.said and message.id <= self.complaint.triaged_through)
+        return "\n".join(message.said for message in self._counted if message.said and message.id <= self.complaint.triaged_through)
 
     @property
     def later(self) -> Sequence[MessageRow]:
         """What has come since."""
-        return [message for message in self.messages if message.said and message.id > self.complaint.triaged_through]
+        return [message for message in self._counted if message.said and message.id > self.complaint.triaged_through]
+
+    @property
+    def _counted(self) -> Sequence[MessageRow]:
+        return [message for message in self.messages if not message.aside]
 
     @property
     def disagreeing(self) -> Sequence[Correction]:
@@ -91,8 +102,9 @@ class Desk:
             return corrections.waiting_count(conn)
 
     def story(self, number: str) -> Story | None:
-        """A complaint with everything; None when there is none of this number."""
+        """A complaint with everything; None when there is none of this number. A number that was joined to another leads there."""
         with self._store.read() as conn:
+            number = threads.resolve(conn, number)
             complaint = complaints.load(conn, [number]).get(number)
             if complaint is None:
                 return None
@@ -107,6 +119,9 @@ class Desk:
                 parked=jobs.parked(conn, number=number),
                 files=attachments.of_number(conn, number),
                 waits=desk.waits(conn, number),
+                answers=answers.of_number(conn, number),
+                tries=answers.tries_of(conn, number),
+                joined=threads.joined_to(conn, number),
             )
 
     def original(self, number: str, submission_id: int) -> tuple[str, bytes] | None:

@@ -4,6 +4,7 @@
                Parsed     Verdict     Outcome
                Complaint  Assignment
                           Event
+                          Answer  ──▶ answer ──▶ the customer's mail server
 
 Each step writes its result and the next job in one transaction; the worker obeys what the step decides.
 """
@@ -25,13 +26,14 @@ from models.delivery import RetryDecision
 class Report:
     """What a step says of one job: what becomes of it, what is to be written with that, and lines for the operator log.
 
-    `write` is called on the transaction that settles the job, also when it is tried again (an attempt is kept whatever came of it).
+    `write` is called on the transaction that settles the job, also when it is tried again (an attempt is kept whatever came of it);
+    where the transaction fails it is called again. `log` is read after it, so `write` may add to it.
     """
 
     job: Job
     decision: RetryDecision
     write: Callable[[Connection], None] | None = None
-    log: tuple[tuple[str, dict[str, object]], ...] = ()
+    log: Sequence[tuple[str, dict[str, object]]] = ()
 
 
 class Step(Protocol):
@@ -55,6 +57,8 @@ def _seconds(*waits: float) -> tuple[timedelta, ...]:
 OWN_FAULT = _seconds(1, 5, 30, 120, 600)
 # An endpoint that does not take an event (Standard Webhooks 1.0.0, "Sending in time").
 WEBHOOK = _seconds(5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+# A mail server that does not take an answer: a day, as mail servers themselves do, but quicker at first (RFC 5321 4.5.4.1).
+MAIL = _seconds(15, 60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 28_800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Stage:
     behind_parked: whether a parked job lets those behind it, with the same order key, pass.
     after:         a kind whose due jobs of the same complaint come first.
     lane:          stages of one lane share its threads.
-    wakes:         the lane that may have work when a batch is settled, where it is another.
+    wakes:         the lanes that may have work when a batch is settled, where they are others.
     """
 
     kind: str
@@ -77,7 +81,7 @@ class Stage:
     behind_parked: bool
     lane: str
     after: str | None = None
-    wakes: str | None = None
+    wakes: tuple[str, ...] = ()
 
 
 FLOW: tuple[Stage, ...] = (
@@ -85,14 +89,19 @@ FLOW: tuple[Stage, ...] = (
     Stage("intake", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting"),
     # Messages become a verdict and an assignment, by the batch, because the classifier is far cheaper so; and once all that the customer
     # wrote has been read, so that a chat that is caught up makes one event and not one a line.
-    Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake", wakes="delivery"),
+    Stage(
+        "triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake", wakes=("delivery", "answering")
+    ),
     # An event goes to an endpoint. In a lane of its own, so that a slow endpoint does not hold up the sorting; and what is parked
     # holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
     Stage("deliver", 8, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
+    # An answer leaves by mail. In a lane of its own, for a mail server that hangs must hold up neither sorting nor delivery; and one that
+    # cannot be sent does not keep the customer from hearing what comes after it.
+    Stage("answer", 4, timedelta(seconds=600), MAIL, behind_parked=True, lane="answering"),
 )
 
 # How many threads each lane has. A batch of deliveries ends with its slowest, so several are under way side by side.
-LANES: Mapping[str, int] = {"sorting": 1, "delivery": 4}
+LANES: Mapping[str, int] = {"sorting": 1, "delivery": 4, "answering": 2}
 
 # Claims in a row without a report after which a job is taken for one that kills its worker.
 MOST_UNREPORTED = 4

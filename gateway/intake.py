@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from gateway.flow import Report
-from gateway.store import attachments, complaints, jobs, submissions
+from gateway.metrics import Metrics
+from gateway.store import answers, attachments, complaints, jobs, submissions, threads
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
+from models.answer import Answer, AnswerState
 from models.attachment import AttachmentLimits, AttachmentState, StoredAttachment
 from models.complaint import Parsed
 from models.delivery import Next, RetryDecision
@@ -25,6 +28,53 @@ _BYTES_AT_ONCE = 16 * 1024 * 1024
 Parser = Callable[[Submission], Parsed]
 
 
+class Joining(Protocol):
+    """Where a mail belongs (`gateway.joining.Joining`)."""
+
+    @property
+    def number(self) -> str | None:
+        """The complaint that it joins."""
+        ...
+
+    @property
+    def by(self) -> str:
+        """How that is known."""
+        ...
+
+    @property
+    def claims(self) -> str | None:
+        """The complaint that it claims to belong to and does not join."""
+        ...
+
+    @property
+    def why(self) -> str:
+        """Why not."""
+        ...
+
+    @property
+    def aside(self) -> bool:
+        """Whether it changes nothing of what the complaint is about."""
+        ...
+
+    @property
+    def bounced(self) -> Answer | None:
+        """The answer that did not arrive."""
+        ...
+
+    @property
+    def again(self) -> bool:
+        """Whether the complaint has this very mail already."""
+        ...
+
+
+class Joiner(Protocol):
+    """Says which complaint a mail belongs to (`gateway.joining`)."""
+
+    def decide(self, conn: Connection, submission: Submission, parsed: Parsed) -> Joining:
+        """Decided on the transaction that writes the message: two replies at once, and one right behind its first mail, come out right."""
+        ...
+
+
 class Intake:
     """The step from submission to message.
 
@@ -33,9 +83,17 @@ class Intake:
     """
 
     def __init__(
-        self, store: Store, parsers: Mapping[Channel, Parser], *, quiet: timedelta, longest_wait: timedelta, files: AttachmentLimits
+        self,
+        store: Store,
+        parsers: Mapping[Channel, Parser],
+        joiner: Joiner,
+        metrics: Metrics,
+        *,
+        quiet: timedelta,
+        longest_wait: timedelta,
+        files: AttachmentLimits,
     ) -> None:
-        self._store, self._parsers = store, parsers
+        self._store, self._parsers, self._joiner, self._metrics = store, parsers, joiner, metrics
         self._quiet, self._longest_wait = quiet, longest_wait
         self._files = files
 
@@ -72,34 +130,81 @@ class Intake:
             parsed = self._parsers[submission.channel](submission)
         except Unreadable as error:
             return Report(job, RetryDecision(Next.PARK, f"{error.code}: {error.zh} / {error.en}"))
-        files = attachments.named(number, job.payload["submission_id"], parsed.attachments, self._files)
+
+        # Filled in by `write`, which alone sees what is in the store at that moment.
+        log: list[tuple[str, dict[str, object]]] = []
 
         def write(conn: Connection) -> None:
-            complaints.begin(self._store, conn, number, submission.channel, submission.received_at, parsed.title)
-            complaints.add_message(
-                self._store,
-                conn,
-                {
-                    "number": number,
-                    "submission_id": job.payload["submission_id"],
-                    "received_at": submission.received_at,
-                    "title": parsed.title,
-                    "said": parsed.said,
-                    "text": parsed.text,
-                    "machine": parsed.machine,
-                    "parsed": _kept(parsed, files),
-                },
-            )
-            attachments.add(self._store, conn, files)
-            # The pause counts from when the customer wrote, not from when we came to read it.
-            pause_over = submission.received_at + self._quiet if submission.conversation else now
-            triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))
-            jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait)
+            del log[1:]
+            log.extend(self._keep(conn, job, submission, number, parsed, now))
 
         told: dict[str, object] = {"channel": submission.channel.value, "chars": len(parsed.said), "attachments": len(parsed.attachments)}
         if parsed.defects:
             told["defects"] = list(parsed.defects)
-        return Report(job, RetryDecision(Next.DONE, "done"), write, (("Parsed", told),))
+        log.append(("Parsed", told))
+        return Report(job, RetryDecision(Next.DONE, "done"), write, log)
+
+    def _keep(
+        self, conn: Connection, job: Job, submission: Submission, fresh: str, parsed: Parsed, now: datetime
+    ) -> list[tuple[str, dict[str, object]]]:
+        """The message, in the complaint that it belongs to, and the work that follows. Returns further lines for the log."""
+        joining = self._joiner.decide(conn, submission, parsed)
+        submission_id, number = int(job.payload["submission_id"]), joining.number or fresh
+        log: list[tuple[str, dict[str, object]]] = []
+        if joining.number:
+            threads.join(self._store, conn, submission_id, fresh, number, joining.by, now)
+            log.append(("Joined", {"joined": number, "by": joining.by}))
+            self._metrics.joined.labels(joining.by).inc()
+            if joining.again:
+                return log
+        else:
+            complaints.begin(self._store, conn, number, submission.channel, submission.received_at, parsed.title)
+        files = attachments.named(number, submission_id, parsed.attachments, self._files)
+        kept = _kept(parsed, files)
+        if joining.claims:
+            kept["claims"] = {"number": joining.claims, "why": joining.why}
+        if joining.number:
+            kept["joined"] = {"number": fresh, "by": joining.by}
+        if joining.aside:
+            kept["aside"] = True
+        complaints.add_message(
+            self._store,
+            conn,
+            {
+                "number": number,
+                "submission_id": submission_id,
+                "received_at": submission.received_at,
+                "title": parsed.title,
+                "said": parsed.said,
+                "text": parsed.text,
+                "machine": parsed.machine,
+                "parsed": kept,
+            },
+        )
+        attachments.add(self._store, conn, files)
+        details = parsed.details
+        if submission.channel is Channel.EMAIL and details.get("message_id"):
+            # What a machine writes lets nobody in.
+            sender = "" if parsed.machine else str(details.get("from_email") or "")
+            spelt, topic = str(details["message_id"]), str(details.get("topic") or "")
+            threads.keep_id(self._store, conn, submission_id, spelt, number, sender, topic)
+        if joining.bounced is not None:
+            told = self._bounced(conn, joining.bounced, parsed, now)
+            log.append(("Bounced", told))
+        if not joining.aside:
+            # The pause counts from when the customer wrote, not from when we came to read it.
+            pause_over = submission.received_at + self._quiet if submission.conversation else now
+            triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))
+            jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait)
+        return log
+
+    def _bounced(self, conn: Connection, answer: Answer, parsed: Parsed, now: datetime) -> dict[str, object]:
+        """An answer came back: it has failed, and somebody has to ring."""
+        status = str(parsed.details.get("reported_status") or "")
+        reason = f"bounced: 信件被退回 {status} / the mail came back {status}".replace("  ", " ").strip()
+        answers.settle(conn, answer.id, AnswerState.FAILED, reason=reason, sent_at=answer.sent_at)
+        call = answers.call_instead(self._store, conn, answer, reason, now)
+        return {"answer": answer.id, "status": status, "call": call}
 
 
 def _kept(parsed: Parsed, files: Sequence[StoredAttachment]) -> dict[str, object]:

@@ -28,6 +28,11 @@ class Metrics:
         self.step_seconds = Histogram("jiesu_step_seconds", "Time of one batch of a step.", ["kind"], registry=self.registry)
         self.verdicts = Counter("jiesu_verdicts", "Verdicts by class and decision.", ["klass", "decision"], registry=self.registry)
         self.attempts = Counter("jiesu_delivery_attempts", "Tries by how they ended.", ["endpoint", "code"], registry=self.registry)
+        self.joined = Counter("jiesu_joined", "Mails that joined an older complaint, by how it was known.", ["by"], registry=self.registry)
+        self.answers = Counter("jiesu_answers", "Answers by what became of them.", ["kind", "way", "state"], registry=self.registry)
+        self.mail_attempts = Counter(
+            "jiesu_mail_attempts", "Tries of mailing an answer by how they ended.", ["code"], registry=self.registry
+        )
         self.delivered_after = Histogram(
             "jiesu_accepted_to_delivered_seconds",
             "From acceptance to the endpoint's yes.",

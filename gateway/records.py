@@ -10,7 +10,7 @@ from connectors.base import Line, Standing
 from connectors.web_chat import read_line
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, jobs, submissions
+from gateway.store import answers, complaints, corrections, jobs, submissions, threads
 from gateway.store.engine import Store
 from models.errors import Unreadable
 from models.verdict import Decision
@@ -61,6 +61,7 @@ class Records:
     def whole(self, number: str) -> dict[str, Any] | None:
         """A complaint with everything, for the API; None when there is none of this number."""
         with self._store.read() as conn:
+            number = threads.resolve(conn, number)
             complaint = complaints.load(conn, [number]).get(number)
             if complaint is None:
                 return None
@@ -68,8 +69,10 @@ class Records:
             verdict = complaints.latest_verdict(conn, number) or {}
             assignment = complaints.latest_assignment(conn, number) or {}
             corrected = corrections.of(conn, number)
+            told = [ticket.answer_json(answer) for answer in answers.of_number(conn, number)]
+            joined = threads.joined_to(conn, number)
         said = [ticket.correction_json(correction) for correction in corrected]
-        decided = {"verdict": verdict, "assignment": assignment, "corrections": said}
+        decided = {"verdict": verdict, "assignment": assignment, "corrections": said, "answers": told, "joined": list(joined)}
         return ticket.details_json(complaint, messages, decided, f"{self._links}/{number}")
 
     def waiting(self, limit: int) -> dict[str, Any]:

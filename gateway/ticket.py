@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store.complaints import ComplaintRow, MessageRow
+from models.answer import Answer
 from models.assignment import Assignment
 from models.complaint import Customer
 from models.correction import Correction
@@ -171,6 +172,24 @@ def correction_json(correction: Correction) -> dict[str, Any]:
     }
 
 
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """An answer for the API: what the customer was told, on which way, and what became of it."""
+    return {
+        "id": answer.id,
+        "kind": answer.kind.value,
+        "way": answer.way.value,
+        "to": answer.to,
+        "language": answer.language,
+        "subject": answer.subject,
+        "body": answer.body,
+        "by": answer.by,
+        "at": _iso(answer.at),
+        "state": answer.state.value,
+        "reason": answer.reason,
+        "sent_at": _iso(answer.sent_at) if answer.sent_at else None,
+    }
+
+
 def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket: Mapping[str, Any], link: str) -> dict[str, Any]:
     """The whole complaint behind a ticket's `link`: every message in full."""
     return {
@@ -187,6 +206,7 @@ def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket
                 "machine": message.machine,
                 "attachments": [_attachment(link, file) for file in message.parsed.get("attachments", [])],
                 "turns": message.parsed.get("turns", []),
+                **{key: message.parsed[key] for key in ("aside", "joined", "claims") if key in message.parsed},
             }
             for message in messages
         ],

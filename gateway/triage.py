@@ -18,6 +18,7 @@ from gateway.store import complaints, corrections, events
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
+from models.answer import Answer, AnswerState
 from models.complaint import ComplaintState, Customer
 from models.delivery import EventType, Next, RetryDecision
 from models.verdict import ComplaintClass, Decision, Verdict
@@ -62,6 +63,14 @@ class Decider(Protocol):
         ...
 
 
+class Acknowledger(Protocol):
+    """Tells a customer that his complaint has arrived (`gateway.answering`)."""
+
+    def acknowledge(self, conn: Connection, triaged: ticket.Triaged, now: datetime) -> Answer | None:
+        """Keeps the acknowledgement on the transaction of the triage; None where there is none to give."""
+        ...
+
+
 class Triage:
     """The step from messages to verdict, assignment and event.
 
@@ -80,7 +89,9 @@ class Triage:
         links: str,
         installation: str,
         metrics: Metrics,
+        acknowledger: Acknowledger,
     ) -> None:
+        self._acknowledger = acknowledger
         self._store, self._champion, self._decider, self._plan = store, champion, decider, plan
         self._endpoints, self._links, self._installation, self._metrics = tuple(endpoints), links, installation, metrics
 
@@ -89,8 +100,10 @@ class Triage:
         numbers = [job.number for job in batch]
         with self._store.read() as conn:
             records = complaints.load(conn, numbers)
-            talks = complaints.conversation(conn, numbers)
+            everything = complaints.conversation(conn, numbers)
             settled = corrections.settled(conn, numbers)
+        # A bounce or an absence notice that joined says nothing of the matter.
+        talks = {number: [message for message in said if not message.aside] for number, said in everything.items()}
         classifier = self._champion.classifier()
         verdicts = classifier.classify([query(records[n], talks[n]) for n in numbers])
         decided = [
@@ -164,9 +177,14 @@ class Triage:
             if corrections.settled(conn, [complaint.number]).get(complaint.number) is not settled:
                 raise complaints.Overtaken(complaint.number)
             events.announce(conn, event, self._endpoints)
+            del log[2:]
+            if kind is EventType.ROUTED:
+                told = self._acknowledger.acknowledge(conn, triaged, now)
+                if told is not None and told.state is AnswerState.SUPPRESSED:
+                    log.append(("AnswerSuppressed", {"kind": told.kind.value, "reason": (told.reason or "").partition(":")[0]}))
 
         self._metrics.verdicts.labels(verdict.primary.value, verdict.decision.value).inc()
-        log: tuple[tuple[str, dict[str, object]], ...] = (
+        log: list[tuple[str, dict[str, object]]] = [
             (
                 "Classified",
                 {
@@ -187,7 +205,7 @@ class Triage:
                     "plan_version": assignment.plan_version,
                 },
             ),
-        )
+        ]
         return Report(job, RetryDecision(Next.DONE, "done"), write, log)
 
 

@@ -147,8 +147,8 @@ class Worker:
         with self._metrics.step_seconds.labels(stage.kind).time():
             reports = self._reports(stage, mine, now)
         self._settle_surely(stage, reports)
-        if stage.wakes is not None:
-            self._news[stage.wakes].set()
+        for lane in stage.wakes:
+            self._news[lane].set()
         return len(mine)
 
     def _reports(self, stage: Stage, mine: Sequence[Job], now: datetime) -> list[Report]:

@@ -28,6 +28,7 @@ class Scope(StrEnum):
     COMPLAINTS_READ = "complaints:read"
     REVIEW_READ = "review:read"
     REVIEW_WRITE = "review:write"
+    ANSWERS_WRITE = "answers:write"
     MODELS_READ = "models:read"
     MODELS_WRITE = "models:write"
     EXAMPLES_READ = "examples:read"

@@ -17,13 +17,14 @@ MODULES = {
     for folder in OURS
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
-STEPS = ("gateway.intake", "gateway.triage", "gateway.deliver")
+STEPS = ("gateway.intake", "gateway.triage", "gateway.deliver", "gateway.answer")
 # What steps and the records they make may know of the house.
 STEP_FRIENDS = ("gateway.store", "gateway.rules", "gateway.plan", "gateway.flow", "gateway.ticket", "gateway.metrics", "gateway.oplog")
 
 # Each library has one home; elsewhere it is not imported.
 HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("connectors.smtp",),
+    "aiosmtplib": ("gateway.mailer",),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),
@@ -36,12 +37,38 @@ HOMES: dict[str, tuple[str, ...]] = {
     "structlog": ("gateway.oplog",),
     "argon2": ("gateway.staffing",),
     "prometheus_client": ("gateway.metrics",),
-    "pydantic": ("gateway.config", "gateway.sections"),
+    "pydantic": ("gateway.config", "gateway.sections", "gateway.sections_mail"),
     "openpyxl": ("gateway.spreadsheets",),
     "alembic": ("gateway.store.migrations",),
-    "sqlalchemy": ("models.tables", "models.columns", "gateway.store", *STEPS, "gateway.flow", "gateway.worker", "gateway.acceptance"),
-    "typer": ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli"),
-    "rich": ("gateway.cli", "gateway.staff", "gateway.people", "gateway.terminal", "gateway.learning", "gateway.examples_cli"),
+    "sqlalchemy": (
+        "models.tables",
+        "models.columns",
+        "gateway.store",
+        *STEPS,
+        "gateway.flow",
+        "gateway.worker",
+        "gateway.acceptance",
+        "gateway.answering",
+        "gateway.joining",
+    ),
+    "typer": (
+        "gateway.cli",
+        "gateway.questions",
+        "gateway.staff",
+        "gateway.people",
+        "gateway.learning",
+        "gateway.examples_cli",
+        "gateway.calls",
+    ),
+    "rich": (
+        "gateway.cli",
+        "gateway.staff",
+        "gateway.people",
+        "gateway.terminal",
+        "gateway.learning",
+        "gateway.examples_cli",
+        "gateway.calls",
+    ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve",),
     "fastapi": ("gateway.web",),
@@ -114,7 +141,15 @@ def test_steps_never_know_one_another(module: str) -> None:
 
 @pytest.mark.parametrize("module", list(MODULES))
 def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
-    commands = ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli")
+    commands = (
+        "gateway.cli",
+        "gateway.questions",
+        "gateway.staff",
+        "gateway.people",
+        "gateway.learning",
+        "gateway.examples_cli",
+        "gateway.calls",
+    )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}
     if module == "gateway.bootstrap":

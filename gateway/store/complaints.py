@@ -56,6 +56,17 @@ class MessageRow:
         """What the envelope or a header said of the customer."""
         return Customer(**self.parsed.get("hints", {}))
 
+    @property
+    def aside(self) -> bool:
+        """Whether it joined the complaint and changes nothing of what that is about: a bounce, an absence notice."""
+        return bool(self.parsed.get("aside"))
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What else its channel says of it."""
+        found: Mapping[str, Any] = self.parsed.get("details", {})
+        return found
+
 
 def begin(store: Store, conn: Connection, number: str, channel: Channel, received_at: datetime, title: str) -> None:
     """Makes the record of a complaint, unless it exists."""

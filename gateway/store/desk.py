@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, exists, func, or_, select, type_coerce, update
 
+from gateway.store import threads
 from gateway.store.engine import Store
 from models.submission import Channel
 from models.tables import assignments, attempts, complaints, corrections, deliveries, events, messages, submissions, verdicts
@@ -83,7 +84,7 @@ def page(store: Store, conn: Connection, view: View, limit: int) -> list[Listed]
         found.append(_risks(view.risk))
     if len(view.words) == 1 and _NUMBER.fullmatch(view.words[0]):
         # The whole number of a complaint finds it at once, wherever it is.
-        found = [c.number == view.words[0].upper()]
+        found = [c.number == threads.resolve(conn, view.words[0].upper())]
     elif found:
         # Looked through one by one in the order of the list, so not without end.
         last = conn.execute(select(c.number, c.review_rank).where(*wanted).order_by(*order).offset(LOOKED_AT).limit(1)).first()

@@ -20,7 +20,18 @@ from starlette.websockets import WebSocket
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
 from gateway.store.complaints import Overtaken
-from gateway.web import api, attachments, console, console_door, console_learning, console_view, learning_api, reviews
+from gateway.web import (
+    answers_api,
+    api,
+    attachments,
+    console,
+    console_answers,
+    console_door,
+    console_learning,
+    console_view,
+    learning_api,
+    reviews,
+)
 from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
 from models.staff import Scope as TokenScope
@@ -214,11 +225,14 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
 
     searching = learning_api.Searching(lambda: app.examples.suspicious(200))
     web.include_router(reviews.router(app))
+    web.include_router(answers_api.router(app))
     web.include_router(attachments.router(app))
     web.include_router(learning_api.router(app, searching))
     console_door.install(web, door)
     web.include_router(console_door.routes(app, door))
-    web.include_router(console.routes(app, door))
+    desk_pages, complaint_page = console.routes(app, door)
+    web.include_router(desk_pages)
+    web.include_router(console_answers.routes(app, door, complaint_page))
     web.include_router(attachments.routes(app, door))
     web.include_router(console_learning.routes(app, door, searching))
 

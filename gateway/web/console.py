@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -32,8 +32,8 @@ _MOST_WORDS, _WORD_CHARS = 5, 60
 _FILTERS = ("q", "channel", "class", "risk", "show", "after")
 
 
-def routes(app: App, door: Door) -> APIRouter:
-    """The review queue, a complaint, and what is done to it."""
+def routes(app: App, door: Door) -> tuple[APIRouter, Callable[[Visit, str, str], Awaitable[Response]]]:
+    """The review queue, a complaint, and what is done to it; and the page of a complaint with a draft in it, for whoever writes one."""
     router = APIRouter(prefix="/console", include_in_schema=False)
 
     async def story_of(number: str) -> Story:
@@ -88,13 +88,20 @@ def routes(app: App, door: Door) -> APIRouter:
     @router.get("/complaints/{number}")
     async def complaint(number: str, request: Request) -> Response:
         visit = await door.enter(request)
-        return await complaint_page(visit, await story_of(number))
+        story = await story_of(number)
+        if story.complaint.number != number:
+            # The number that a mail was given before it was joined.
+            return RedirectResponse(f"/console/complaints/{story.complaint.number}", 303)
+        return await complaint_page(visit, story)
 
-    async def complaint_page(visit: Visit, story: Story, *, status: int = 200, wrong: str | None = None) -> Response:
+    async def with_draft(visit: Visit, number: str, draft: str) -> Response:
+        return await complaint_page(visit, await story_of(number), draft=draft)
+
+    async def complaint_page(visit: Visit, story: Story, *, status: int = 200, wrong: str | None = None, draft: str = "") -> Response:
         number = story.complaint.number
         undo = await undo_of(visit)
         values = item_values(visit, story, {}) | {"here": f"/console/complaints/{number}"}
-        values |= {"timeline": timeline(story, app.plan), "undo": undo if undo == number else None}
+        values |= {"timeline": timeline(story, app.plan), "undo": undo if undo == number else None, "draft": draft}
         return door.page(visit, "console_complaint.html", status=status, wrong=wrong, **values)
 
     @router.get("/complaints/{number}/originals/{submission}")
@@ -157,7 +164,7 @@ def routes(app: App, door: Door) -> APIRouter:
         door.tell(answer, words)
         return answer
 
-    return router
+    return router, with_draft
 
 
 # How an original is named when it is kept.

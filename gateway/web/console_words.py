@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from gateway.web.answer_words import ANSWER_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 
 Language = Literal["zh", "en"]
@@ -242,6 +243,15 @@ CODES: Mapping[str, tuple[str, str]] = {
     "outcome.timeout": ("超时", "timed out"),
     "outcome.away": ("接收方不在线", "nobody listens"),
     "outcome.unreachable": ("连接中断", "connection broke"),
+    "mail.accepted": ("已接受", "accepted"),
+    "mail.refused": ("收件方拒收", "refused"),
+    "mail.deferred": ("对方要求稍后再发", "put off"),
+    "mail.not_let_in": ("发信服务器拒绝我方", "we are not let in"),
+    "mail.away": ("发信服务器不在线", "nobody listens"),
+    "mail.lost": ("连接中断", "connection broke"),
+    "mail.timeout": ("超时", "timed out"),
+    "mail.not_secure": ("加密不可靠", "not secure"),
+    "mail.address": ("地址含发信服务器不支持的字符", "its letters are not taken"),
     "outcome.forbidden_address": ("地址不允许", "address not allowed"),
 }
 
@@ -255,14 +265,20 @@ class Say:
 
     def __call__(self, key: str, **fill: object) -> str:
         """The words of this key, with {…} filled in."""
-        pair = WORDS.get(key) or LEARNING_WORDS[key]
+        pair = WORDS.get(key) or ANSWER_WORDS.get(key) or LEARNING_WORDS[key]
         words = pair[self._place]
         return words.format(**fill) if fill else words
 
     def code(self, kind: str, value: str) -> str:
         """The words for a value of a closed list; the value itself where a newer one is not known yet."""
-        pair = CODES.get(f"{kind}.{value}") or WORDS.get(f"{kind}.{value}")
+        pair = CODES.get(f"{kind}.{value}") or WORDS.get(f"{kind}.{value}") or ANSWER_WORDS.get(f"{kind}.{value}")
         return pair[self._place] if pair else value
+
+    def half(self, reason: str) -> str:
+        """Of `code: Chinese / English` the sentence of this language."""
+        _, _, said = reason.partition(": ")
+        zh, parted, en = said.partition(" / ")
+        return self.either(zh, en) if parted else reason
 
     def either(self, zh: str, en: str) -> str:
         """One of two sentences that somebody else wrote."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.tables.answers import answers
+from models.tables.answers import answer_attempts, answers, joined_numbers, mail_ids
 from models.tables.attachments import attachments
 from models.tables.base import metadata
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
@@ -12,6 +12,7 @@ from models.tables.learning import examples, retrainings, trained_models
 from models.tables.people import answered_requests, api_tokens, sessions, staff
 
 __all__ = [
+    "answer_attempts",
     "answered_requests",
     "answers",
     "api_tokens",
@@ -28,6 +29,8 @@ __all__ = [
     "examples",
     "installation",
     "jobs",
+    "joined_numbers",
+    "mail_ids",
     "messages",
     "metadata",
     "plans",

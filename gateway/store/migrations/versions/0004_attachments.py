@@ -1,13 +1,13 @@
 """Files that came with submissions.
 
-Revision ID: 0004p
+Revision ID: 0004
 Revises: 0003
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004p"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,123 @@
+"""Joining: which complaint a mail belongs to, as a value with its reason; and what a bounce says of the answer that bounced.
+
+A mail joins an older complaint when it shows our signed token, or when it names a mail of that complaint and comes from the same box.
+Whoever merely claims to belong starts a complaint of his own, and the page says what he claims (threats: row 9).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gateway.reply_token import ReplyTokens
+from gateway.store import answers, threads
+from models.answer import Answer, Way, box_of
+from models.complaint import Parsed
+from models.submission import Channel, Submission
+
+# Who reports that a mail did not arrive, where the report is plain text.
+_DAEMON = re.compile(r"(?:mailer-daemon|mail-daemon|postmaster)@", re.IGNORECASE)
+# A Message-ID within a text; the reports of some servers quote the mail's header there and nowhere else.
+_ID_IN_TEXT = re.compile(r"<[\x21-\x3b=\x3f-\x7e]{3,190}>", re.ASCII)
+_MOST_IDS_IN_TEXT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Where a mail belongs.
+
+    number:  the complaint that it joins; None where it starts one of its own.
+    by:      how that is known: `token`, `references`, `number`, `bounce`, `duplicate`; empty where it joins none.
+    claims:  the complaint that it claims to belong to and does not join; `why` says why not: `forward`, `other_sender`, `new_topic`.
+    aside:   a machine wrote it: it is kept and shown, and changes nothing of what the complaint is about.
+    bounced: the answer that did not arrive.
+    again:   the complaint has this very mail already; it came on another way.
+    """
+
+    number: str | None = None
+    by: str = ""
+    claims: str | None = None
+    why: str = ""
+    aside: bool = False
+    bounced: Answer | None = None
+    again: bool = False
+
+
+class Joiner:
+    """Decides, on the transaction in which the mail becomes a message."""
+
+    def __init__(self, tokens: ReplyTokens) -> None:
+        self._tokens = tokens
+
+    def decide(self, conn: Connection, submission: Submission, parsed: Parsed) -> Joining:
+        """Where this mail belongs; what came on another channel starts a complaint of its own or goes on with its conversation."""
+        if submission.channel is not Channel.EMAIL:
+            return Joining()
+        told = parsed.details
+        own = str(told.get("message_id") or "")
+        if own:
+            files = [asdict(attachment) for attachment in parsed.attachments]
+            there = threads.same_mail(conn, own, str(told.get("from_email") or ""), parsed.title, parsed.text, files)
+            if there is not None:
+                return Joining(there, "duplicate", aside=True, again=True)
+        named = [str(one) for one in (told.get("reported_id"), told.get("in_reply_to"), *_texts(told.get("references"))[::-1]) if one]
+        if parsed.machine and _is_report(told):
+            quoted = [match.group() for match in islice(_ID_IN_TEXT.finditer(parsed.text), _MOST_IDS_IN_TEXT)]
+            bounced = next((one for one in answers.by_message_id(conn, [*named, *quoted]) if one.way is Way.EMAIL), None)
+            if bounced is not None:
+                # A report of delay, of delivery or of reading says nothing bad.
+                failed = told.get("reported_action") in (None, "failed")
+                return Joining(threads.resolve(conn, bounced.number), "bounce", aside=True, bounced=bounced if failed else None)
+        shown = self._tokens.shown(parsed.title, [*_texts(told.get("to")), *_texts(submission.envelope.get("rcpt_tos"))])
+        by_token = [number for number in shown.signed if threads.exists(conn, threads.resolve(conn, number))]
+        if by_token and not told.get("forwarded"):
+            return Joining(threads.resolve(conn, by_token[0]), "token", aside=parsed.machine)
+        return self._by_sender(conn, parsed, named, [*by_token, *shown.bare])
+
+    def _by_sender(self, conn: Connection, parsed: Parsed, named: Sequence[str], spelt: Sequence[str]) -> Joining:
+        """By what anybody could write, so only for the complaint's own people; the first claim that cannot be granted is remembered."""
+        told = parsed.details
+        sender = box_of(str(told.get("from_email") or ""))
+        refused: tuple[str, str] | None = None
+        referred = [(threads.resolve(conn, one.number), one.subject, "references") for one in threads.known(conn, named)]
+        mentioned = [(threads.resolve(conn, number), None, "number") for number in spelt]
+        for number, subject, by in [*referred, *mentioned]:
+            if not threads.exists(conn, number):
+                continue
+            why = _why_not(told, subject, known=sender != "@" and sender in threads.boxes_of(conn, number))
+            if not why:
+                return Joining(number, by, aside=parsed.machine)
+            refused = refused or (number, why)
+        return Joining(claims=refused[0], why=refused[1]) if refused else Joining()
+
+
+def _why_not(told: Mapping[str, Any], subject: str | None, *, known: bool) -> str:
+    """Why a mail does not join what it names; empty where it does."""
+    if told.get("forwarded"):
+        return "forward"
+    if not known:
+        return "other_sender"
+    # Some people begin every mail by answering an old one; a subject of its own, without Re:, is a new matter.
+    topic, was = str(told.get("topic") or ""), _topic(subject)
+    if subject is not None and topic and was and not told.get("replied") and topic not in was and was not in topic:
+        return "new_topic"
+    return ""
+
+
+def _is_report(told: Mapping[str, Any]) -> bool:
+    """Whether a mail reports what became of another. An absence notice, whose return path is empty too, does not."""
+    daemon = _DAEMON.match(str(told.get("from_email") or ""))
+    return bool(told.get("auto_reason") == "report" or told.get("reported_id") or told.get("reported_action") or daemon)
+
+
+def _topic(subject: str | None) -> str:
+    return (subject or "").strip().casefold()
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list | tuple) else []

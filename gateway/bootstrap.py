@@ -27,6 +27,7 @@ from gateway.examples import Examples
 from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
 from gateway.learning_service import Learning
+from gateway.mailboxes import Mailboxes
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
@@ -34,7 +35,7 @@ from gateway.records import Records
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
 from gateway.staffing import Staffing
-from gateway.store import installation, jobs, migrations, plans
+from gateway.store import installation, jobs, mailboxes, migrations, plans
 from gateway.store.engine import Store
 from gateway.tracker import WebhookSender, secret_bytes
 from gateway.triage import Champion, Triage
@@ -76,6 +77,7 @@ class App:
     retrain_watch: RetrainWatch
     staffing: Staffing
     desk: Desk
+    mailboxes: Mailboxes
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -144,6 +146,7 @@ def build(
         if serving and store.is_sqlite:
             # Under the home's lock nobody else can be at work: what a killed process had in hand is free again.
             jobs.release_all_leases(conn)
+            mailboxes.release_all(conn)
         name = installation.name(store, conn)
     acceptance = Acceptance(store, clock, ZoneInfo(settings.general.timezone), log, metrics)
     own_terms = partial(terms.reader_of, settings.home, log)
@@ -184,6 +187,8 @@ def build(
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
     worker = Worker(store, clock, FLOW, steps, log, metrics, node)
+    boxes = Mailboxes(settings, store, clock, log, node)
+    metrics.watch_mailboxes(boxes.gauges)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
     return App(
         settings,
@@ -217,6 +222,7 @@ def build(
         ),
         staffing=staffing(settings, store, clock=clock, log=log),
         desk=Desk(store, correcting),
+        mailboxes=boxes,
     )
 
 

@@ -224,11 +224,12 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, terms
+    from gateway import bootstrap, mailboxes, terms
     from gateway import serve as serving
 
     settings = config.load()
     serving.smtp_options(settings)
+    mailboxes.check_secrets(settings)
     in_force = bootstrap.load_plan(settings)
     own = terms.read(settings.home)
     _check_store(settings.store_url)
@@ -241,6 +242,10 @@ def check_config() -> None:
         if isinstance(value, str):
             value = "…" if key.name == "secret" else _without_password(value)
         out.print(f"  {key.section}.{key.name} = {value}", markup=False)
+    for box in settings.mailbox:
+        out.print(
+            f"  mailbox {box.name}: {box.user} @ {box.host}:{box.port} {box.folder}{'' if box.enabled else '（停用 off）'}", markup=False
+        )
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
     if own is not None:
         out.print(f"自有词 terms.txt：新增 {own.added} 个  terms of your own: {own.added} new", markup=False)

@@ -24,6 +24,7 @@ STEP_FRIENDS = ("gateway.store", "gateway.rules", "gateway.plan", "gateway.flow"
 # Each library has one home; elsewhere it is not imported.
 HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("connectors.smtp",),
+    "imapclient": ("connectors.imap",),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),
@@ -36,7 +37,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "structlog": ("gateway.oplog",),
     "argon2": ("gateway.staffing",),
     "prometheus_client": ("gateway.metrics",),
-    "pydantic": ("gateway.config", "gateway.sections"),
+    "pydantic": ("gateway.config", "gateway.sections", "gateway.sections_mail"),
     "openpyxl": ("gateway.spreadsheets",),
     "alembic": ("gateway.store.migrations",),
     "sqlalchemy": ("models.tables", "models.columns", "gateway.store", *STEPS, "gateway.flow", "gateway.worker", "gateway.acceptance"),
@@ -95,7 +96,7 @@ def test_classifiers_know_texts_only(module: str) -> None:
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("connectors",))])
 def test_connectors_know_neither_the_house_nor_their_siblings(module: str) -> None:
-    doors = {"connectors.smtp", "connectors.web_chat", "connectors.phone_drop"}
+    doors = {"connectors.smtp", "connectors.mailbox", "connectors.web_chat", "connectors.phone_drop"}
     assert {top(name) for name in ours(module)} <= {"models", "connectors"}
     assert not {name for name in ours(module) if within(name, ("models.tables",))}
     assert not {name for name in ours(module) if within(name, tuple(doors - {module}))}

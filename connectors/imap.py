@@ -187,7 +187,9 @@ class Session:
         try:
             found = [data for at, data in self._fetch(str(uid), "(UID BODY.PEEK[])", most_bytes + _CHAT_BYTES) if at == uid]
         except Trouble as error:
-            raise Trouble("fetch_refused", error.detail) from None if error.code == "refused_command" else error
+            if error.code == "refused_command":
+                raise Trouble("fetch_refused", error.detail) from None
+            raise
         raw = next((data[b"BODY[]"] for data in found if isinstance(data.get(b"BODY[]"), bytes)), None)
         if raw is None:
             raise Trouble("no_body")
@@ -320,15 +322,25 @@ def _translated(refusal: str = "refused_command") -> Iterator[None]:
     except TooMuchError as error:
         raise Trouble("too_much", str(error)) from None
     except LoginError as error:
+        if isinstance(error.__context__, imaplib.IMAP4.abort):
+            # The library takes a connection that ended for a refusal.
+            raise _ended(error.__context__) from None
         raise Trouble("unsafe_login" if "unsafe login" in str(error).lower() else "login_refused", _server_words(error)) from None
     except imaplib.IMAP4.abort as error:
-        said = str(error)
-        raise Trouble("closed" if "EOF" in said else "bye" if "BYE" in said.upper() else "protocol", _server_words(error)) from None
+        raise _ended(error) from None
     except imaplib.IMAP4.error as error:
+        if "* BYE" in str(error):
+            raise _ended(error) from None
         raise Trouble(refusal, _server_words(error)) from None
     except Exception as error:
         # The library fails in many ways on what is no IMAP.
         raise Trouble("protocol", type(error).__name__) from None
+
+
+def _ended(error: Exception) -> Trouble:
+    """Why a connection is of no more use."""
+    said = str(error)
+    return Trouble("bye" if "BYE" in said.upper() else "closed" if "EOF" in said else "protocol", _server_words(error))
 
 
 def _xoauth2(user: str, token: str) -> Callable[[bytes], bytes]:

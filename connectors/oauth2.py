@@ -90,13 +90,14 @@ class Tokens:
         if not isinstance(access, str) or not access:
             raise Trouble("token_answer")
         now = self._now()
+        self._access = access
+        self._until = now + timedelta(seconds=_seconds(answer.get("expires_in"), _USUAL_SECONDS)) - _SPARE
         new = answer.get("refresh_token")
         if isinstance(new, str) and new and new != current:
             lasts = _seconds(answer.get("refresh_token_expires_in"), 0)
             self._unkept = (new, now + timedelta(seconds=lasts) if lasts else None)
+            # While this fails nobody gets the access token.
             self._keep()
-        self._access = access
-        self._until = now + timedelta(seconds=_seconds(answer.get("expires_in"), _USUAL_SECONDS)) - _SPARE
 
     def _post(self, asked: dict[str, str]) -> dict[str, object]:
         options = self._options

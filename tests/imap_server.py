@@ -132,9 +132,10 @@ class ImapServer:
         """All mails get new numbers, and every connection ends."""
         with self.lock:
             self.validity += 1
-            for n, mail in enumerate(self.mails, 1):
+            first = 1000 * (self.validity % 5) + 1
+            for n, mail in enumerate(self.mails, first):
                 mail.uid = n
-            self.uid_next = len(self.mails) + 1
+            self.uid_next = len(self.mails) + first
         self.drop_all()
 
     def drop_all(self) -> None:

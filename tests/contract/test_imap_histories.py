@@ -71,6 +71,8 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.young)
     @rule(pick=picks)
     def move_away(self, pick: int) -> None:
+        if not self.young:
+            return
         raw = self.server.remove(self.young[pick % len(self.young)].uid)
         assert raw
         self.elsewhere.append(raw)
@@ -78,7 +80,15 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.elsewhere)
     @rule(pick=picks)
     def move_back(self, pick: int) -> None:
-        self.server.arrive(self.elsewhere.pop(pick % len(self.elsewhere)))
+        if self.elsewhere:
+            self.server.arrive(self.elsewhere.pop(pick % len(self.elsewhere)))
+
+    @precondition(lambda self: self.young)
+    @rule(pick=picks)
+    def move_away_and_back(self, pick: int) -> None:
+        self.look()
+        self.move_away(pick)
+        self.move_back(-1)
 
     @precondition(lambda self: self.young)
     @rule(pick=picks)

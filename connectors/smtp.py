@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import ipaddress
 import logging
 import ssl
@@ -20,6 +19,7 @@ import anyio.to_thread
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from connectors.base import Accept, Now
+from connectors.mail_identity import mail_key
 from models.errors import JiesuError
 from models.submission import Channel, Submission
 
@@ -155,9 +155,8 @@ class SmtpDoor:
             channel=Channel.EMAIL,
             raw=raw,
             media_type="message/rfc822",
-            # The very same bytes are the very same mail: a sender that lost our 250 sends it again (threats: row 4). Two senders may
-            # write the same words without headers of their own, and neither must lose them to the other.
-            source_key="sha256:" + hashlib.sha256(mail_from.encode() + b"\0" + raw).hexdigest(),
+            # A sender that lost our 250 sends the mail again (threats: row 4), and a copy may lie in a mailbox that we look into.
+            source_key=mail_key(raw, mail_from),
             received_at=self._now(),
             envelope={
                 "door": "smtp",

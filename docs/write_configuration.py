@@ -15,6 +15,8 @@ Settings come from, strongest first: environment variables, the settings file, t
 - `jiesu init` writes a commented settings file and the plan file; `jiesu check-config` checks both and names what is wrong and what to do.
   `jiesu init` 写出带说明的设置文件和预案文件；`jiesu check-config` 检查两者，指出错在哪里、怎么改。
 - Lists are written as JSON or with commas in a variable: `JIESU_WEB_ALLOWED_HOSTS=a.example,b.example`. 环境变量中的列表用 JSON 或逗号分隔。
+- Mailboxes are tables, `[[mailbox]]`, in the settings file only. Their passwords come from a file (`password_file`) or from an environment
+  variable of your own naming (`password_env`). 邮箱只能写在设置文件的 `[[mailbox]]` 中；密码放在文件或自定名称的环境变量中。
 
 A door on a public address is refused unless it is guarded: `web` wants `tls_certificate` and `tls_key`, or `trusted_proxies`; `smtp` wants a
 certificate for STARTTLS, or `trusted_relays`. 对外开放的入口必须有防护，否则拒绝启动。

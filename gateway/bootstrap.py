@@ -31,6 +31,7 @@ from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
 from gateway.joining import Joiner
 from gateway.learning_service import Learning
+from gateway.mailboxes import Mailboxes
 from gateway.mailer import MailServer, SmtpMailer
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
@@ -43,7 +44,7 @@ from gateway.reply_token import ReplyTokens
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
 from gateway.staffing import Staffing
-from gateway.store import installation, jobs, migrations, plans
+from gateway.store import installation, jobs, mailboxes, migrations, plans
 from gateway.store.engine import Store
 from gateway.tracker import WebhookSender, secret_bytes
 from gateway.triage import Champion, Triage
@@ -95,6 +96,7 @@ class App:
     # What customers are told, and by whom.
     answering: Answering
     replies: ReplyDesk
+    mailboxes: Mailboxes
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -176,6 +178,7 @@ def build(
         if serving and store.is_sqlite:
             # Under the home's lock nobody else can be at work: what a killed process had in hand is free again.
             jobs.release_all_leases(conn)
+            mailboxes.release_all(conn)
         name = installation.name(store, conn)
     acceptance = Acceptance(store, clock, ZoneInfo(settings.general.timezone), log, metrics)
     own_terms = partial(terms.reader_of, settings.home, log)
@@ -232,6 +235,8 @@ def build(
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
     worker = Worker(store, clock, FLOW, steps, log, metrics, node)
+    boxes = Mailboxes(settings, store, clock, log, node)
+    metrics.watch_mailboxes(boxes.gauges)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
     return App(
         settings,
@@ -268,6 +273,7 @@ def build(
         attachments=Attachments(store, OPENERS),
         answering=answering,
         replies=ReplyDesk(store, clock, answering, log),
+        mailboxes=boxes,
     )
 
 

@@ -224,11 +224,12 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, mailer, terms, wording
+    from gateway import bootstrap, mailboxes, mailer, terms, wording
     from gateway import serve as serving
 
     settings = config.load()
     serving.smtp_options(settings)
+    mailboxes.check_secrets(settings)
     in_force = bootstrap.load_plan(settings)
     own = terms.read(settings.home)
     templates = wording.load(settings.home)
@@ -245,6 +246,10 @@ def check_config() -> None:
         if isinstance(value, str):
             value = "…" if config.hidden(key.name) else _without_password(value)
         out.print(f"  {key.section}.{key.name} = {value}", markup=False)
+    for box in settings.mailbox:
+        out.print(
+            f"  mailbox {box.name}: {box.user} @ {box.host}:{box.port} {box.folder}{'' if box.enabled else '（停用 off）'}", markup=False
+        )
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
     if server is None:
         out.print("未启用外发邮件：顾客收不到邮件回执（mail.enabled）  outgoing mail is off: no acknowledgements by mail (mail.enabled)")

@@ -35,6 +35,7 @@ from gateway.sections import (
     Wrong,
 )
 from gateway.sections_mail import Mail
+from gateway.sections_mailbox import Mailbox, problem
 from models.errors import BadSetting
 
 
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     learning: Learning = Learning()
     plan: Plan = Plan()
     log: Log = Log()
+    mailbox: list[Mailbox] = []
 
     @property
     def store_url(self) -> str:
@@ -72,6 +74,45 @@ class Settings(BaseModel):
     def secrets_folder(self) -> Path:
         """Where secrets live, each in a file of mode 0600."""
         return self.home / "secrets"
+
+
+def mailbox_secret(settings: Settings, box: Mailbox, key: str, environ: Mapping[str, str] | None = None) -> str:
+    """The `password` or `client_secret` of a mailbox, read anew at each use, so that a changed one counts without a new start.
+
+    It stands in the settings, in the environment variable that KEY_env names, or in the file that KEY_file names. Raises `BadSetting`.
+    """
+    env = os.environ if environ is None else environ
+    where = f"mailbox.{box.name}.{key}"
+    if given := getattr(box, key):
+        return str(given)
+    if variable := getattr(box, f"{key}_env"):
+        if not env.get(variable):
+            raise BadSetting(
+                f"{where}_env", f"环境变量 {variable} 没有设置或为空", f"the environment variable {variable} is not set, or empty"
+            )
+        return env[variable]
+    named = getattr(box, f"{key}_file")
+    if not named and key == "client_secret":
+        return ""
+    return secret_file(settings.home / (named or f"secrets/mailbox-{box.name}.{key}"), f"{where}_file")
+
+
+def secret_file(path: Path, key: str) -> str:
+    """A secret that a person has put into a file of mode 0600. Raises `BadSetting`, which names `key`."""
+    try:
+        value = path.read_text("utf-8").strip()
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise BadSetting(
+            key, f"找不到文件 {path}；请把内容写入该文件并 chmod 600", f"there is no file {path}; write it there and chmod 600"
+        ) from None
+    except (OSError, UnicodeDecodeError):
+        raise BadSetting(key, f"读不了文件 {path}", f"the file {path} cannot be read") from None
+    if not value:
+        raise BadSetting(key, f"文件 {path} 是空的", f"the file {path} is empty")
+    if mode & 0o077:
+        raise BadSetting(key, f"他人可以读取 {path}，请运行 chmod 600 {path}", f"others can read {path}; run chmod 600 {path}")
+    return value
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -99,7 +140,7 @@ def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) 
     try:
         settings = _placed(Settings(home=folder, **values))
     except ValidationError as error:
-        raise _translated(error) from None
+        raise _translated(error, values) from None
     _check_together(settings)
     return settings
 
@@ -144,6 +185,13 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             continue
         section, _, key = name.removeprefix("JIESU_").lower().partition("_")
         known = known_sections.get(section)
+        if section == "mailbox":
+            raise BadSetting(
+                name,
+                "邮箱只能写在设置文件的 [[mailbox]] 中；密码可用 password_file 或 password_env（变量名不要以 JIESU_ 开头）",
+                "mailboxes are set in the file, [[mailbox]]; a password may come by password_file or password_env (not named JIESU_…)",
+                code="unknown_setting",
+            )
         if known is None or key not in known.model_fields:
             raise BadSetting(
                 name,
@@ -195,12 +243,25 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "finite_number": ("应为有限的数字", "must be a finite number"),
     "string_too_long": ("最多 {max_length} 字", "may have {max_length} characters at most"),
     "literal_error": ("应为 {expected} 之一", "must be one of {expected}"),
+    "missing": ("必须给出", "must be given"),
+    "string_too_short": ("不能为空", "may not be empty"),
 }
 
 
-def _translated(error: ValidationError) -> BadSetting:
+def _translated(error: ValidationError, values: Mapping[str, Any]) -> BadSetting:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    loc = first["loc"]
+    if loc[0] == "mailbox" and len(loc) > 1 and isinstance(loc[1], int):
+        # People know a mailbox by its name; one without has its place.
+        table = values["mailbox"][loc[1]]
+        name = table.get("name") if isinstance(table, dict) else None
+        loc = ("mailbox", name if isinstance(name, str) and name else f"#{loc[1] + 1}", *loc[2:])
+    key = ".".join(str(part) for part in loc)
+    if loc[0] == "mailbox" and len(loc) < 3:
+        # The value may hold a password, and is not shown.
+        return BadSetting(
+            key, "每个邮箱应为一节，写作 [[mailbox]]（两层方括号）", "each mailbox is a table of its own, written [[mailbox]]"
+        )
     context = first.get("ctx", {})
     wrong = context.get("error")
     if isinstance(wrong, Wrong):
@@ -208,7 +269,7 @@ def _translated(error: ValidationError) -> BadSetting:
     else:
         zh, en = (s.format(**context) for s in _SENTENCES.get(first["type"], (f"不对（{first['msg']}）", f"is wrong ({first['msg']})")))
     code = "unknown_setting" if first["type"] == "extra_forbidden" else "bad_setting"
-    if code == "bad_setting" and not hidden(key):
+    if code == "bad_setting" and first["type"] != "missing" and not hidden(key):
         zh, en = f"“{first['input']}” 不行，{zh}", f"'{first['input']}' will not do: {en}"
     return BadSetting(key, zh, en, code=code)
 
@@ -237,6 +298,15 @@ def _check_together(settings: Settings) -> None:
             path = getattr(section, key)
             if path and not Path(path).is_file():
                 raise BadSetting(f"{name}.{key}", f"找不到文件 {path}", f"there is no file {path}")
+    names: set[str] = set()
+    for box in settings.mailbox:
+        if box.name in names:
+            raise BadSetting(f"mailbox.{box.name}.name", "这个名称用了两次，请改一个", "this name stands twice; change one")
+        names.add(box.name)
+        if found := problem(box, _is_loopback(box.host)):
+            raise BadSetting(f"mailbox.{box.name}.{found[0]}", *found[1:])
+        if box.ca_file and not (settings.home / box.ca_file).is_file():
+            raise BadSetting(f"mailbox.{box.name}.ca_file", f"找不到文件 {box.ca_file}", f"there is no file {box.ca_file}")
     web, smtp = settings.web, settings.smtp
     if not _is_loopback(web.host) and not web.tls_certificate and not web.trusted_proxies:
         raise BadSetting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -52,6 +52,10 @@ class Metrics:
         """Adds a gauge of how far incoming complaints have moved, by kind (`docs/examples.md`), as last measured."""
         self.registry.register(_Drift(look))
 
+    def watch_mailboxes(self, look: Callable[[], Sequence[tuple[str, bool, float, int]]]) -> None:
+        """Adds gauges of each mailbox: whether it is up, when it last was, and failures in a row, as `look` says at each scrape."""
+        self.registry.register(_Mailboxes(look))
+
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -86,3 +90,23 @@ class _Jobs(Collector):
         yield waiting
         lag = (now - oldest).total_seconds() if oldest else 0.0
         yield GaugeMetricFamily("jiesu_oldest_due_seconds", "How long the job that waits longest is overdue.", value=max(lag, 0.0))
+
+
+class _Mailboxes(Collector):
+    def __init__(self, look: Callable[[], Sequence[tuple[str, bool, float, int]]]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("jiesu_mailbox_up", "Whether the last look into a mailbox succeeded.", labels=["mailbox"])
+        last = GaugeMetricFamily(
+            "jiesu_mailbox_last_success_seconds", "When a look last succeeded (Unix time; 0: never).", labels=["mailbox"]
+        )
+        failures = GaugeMetricFamily("jiesu_mailbox_failures", "Looks in a row that failed.", labels=["mailbox"])
+        for name, is_up, succeeded_at, failed in self._look():
+            up.add_metric([name], float(is_up))
+            last.add_metric([name], succeeded_at)
+            failures.add_metric([name], failed)
+        yield from (up, last, failures)

@@ -92,6 +92,7 @@ class Server:
                 store="sqlite" if app.store.is_sqlite else "postgresql",
                 plan_version=app.plan.version,
             )
+            app.mailboxes.start(app.accept)
             # What comes in is safe already; it is sorted as soon as the classifier is loaded.
             sorting = loop.create_task(self._begin_to_sort())
             if ready is not None:
@@ -108,6 +109,7 @@ class Server:
             await http.close()
             if watching is not None:
                 await asyncio.wait([watching], timeout=10)
+            await anyio.to_thread.run_sync(app.mailboxes.stop)
             if sorting is not None:
                 await asyncio.wait([sorting])
             await anyio.to_thread.run_sync(app.retrain_watch.stop)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import dovecot
 import postgres
 import pytest
 
@@ -33,6 +34,16 @@ def postgres_server() -> Iterator[str]:
         pytest.skip(f"no PostgreSQL that can be run here; install one with: {postgres.HOW_TO_INSTALL}")
     with postgres.running(binaries) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[dovecot.Dovecot]:
+    """A real Dovecot; whoever logs in has a mailbox of his own there."""
+    program = dovecot.find()
+    if program is None:
+        pytest.skip(f"no Dovecot 2.3 that can be run here; install one with: {dovecot.HOW_TO_INSTALL}")
+    with dovecot.running(program) as server:
+        yield server
 
 
 @pytest.fixture

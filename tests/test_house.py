@@ -25,6 +25,7 @@ STEP_FRIENDS = ("gateway.store", "gateway.rules", "gateway.plan", "gateway.flow"
 HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("connectors.smtp",),
     "aiosmtplib": ("gateway.mailer",),
+    "imapclient": ("connectors.imap",),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),
@@ -37,7 +38,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "structlog": ("gateway.oplog",),
     "argon2": ("gateway.staffing",),
     "prometheus_client": ("gateway.metrics",),
-    "pydantic": ("gateway.config", "gateway.sections", "gateway.sections_mail"),
+    "pydantic": ("gateway.config", "gateway.sections", "gateway.sections_mail", "gateway.sections_mailbox"),
     "openpyxl": ("gateway.spreadsheets",),
     "alembic": ("gateway.store.migrations",),
     "sqlalchemy": (
@@ -122,7 +123,7 @@ def test_classifiers_know_texts_only(module: str) -> None:
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("connectors",))])
 def test_connectors_know_neither_the_house_nor_their_siblings(module: str) -> None:
-    doors = {"connectors.smtp", "connectors.web_chat", "connectors.phone_drop"}
+    doors = {"connectors.smtp", "connectors.mailbox", "connectors.web_chat", "connectors.phone_drop"}
     assert {top(name) for name in ours(module)} <= {"models", "connectors"}
     assert not {name for name in ours(module) if within(name, ("models.tables",))}
     assert not {name for name in ours(module) if within(name, tuple(doors - {module}))}

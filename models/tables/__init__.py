@@ -9,6 +9,7 @@ from models.tables.complaints import assignments, complaints, corrections, messa
 from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
 from models.tables.learning import examples, retrainings, trained_models
+from models.tables.mailboxes import mailbox_mails, mailboxes
 from models.tables.people import answered_requests, api_tokens, sessions, staff
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "jobs",
     "joined_numbers",
     "mail_ids",
+    "mailbox_mails",
+    "mailboxes",
     "messages",
     "metadata",
     "plans",

@@ -185,3 +185,29 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadSetting, match="JIESU_HOME"):
         home.prepare(tmp_path / "file" / "home")
+
+
+def test_a_mailbox_has_its_password_from_where_the_settings_say(tmp_path: Path) -> None:
+    table = '[[mailbox]]\nname = "{0}"\nhost = "imap.example.com"\nuser = "a"\n{1}\n'
+    ways = {"own": 'password = "1"', "named": 'password_file = "secrets/x"', "usual": "", "variable": 'password_env = "TOUSU"'}
+    (tmp_path / "jiesu.toml").write_text("".join(table.format(*way) for way in ways.items()))
+    (tmp_path / "secrets").mkdir()
+    for name, value in (("x", "2\n"), ("mailbox-usual.password", "3")):
+        (tmp_path / "secrets" / name).write_text(value)
+        (tmp_path / "secrets" / name).chmod(0o600)
+    settings = config.load({"JIESU_HOME": str(tmp_path)})
+    found = [config.mailbox_secret(settings, box, "password", {"TOUSU": "4"}) for box in settings.mailbox]
+    assert found == ["1", "2", "3", "4"]
+    assert [box.backfill for box in settings.mailbox] == ["new"] * 4
+    (tmp_path / "secrets" / "x").chmod(0o644)
+    with pytest.raises(BadSetting, match="chmod 600"):
+        config.mailbox_secret(settings, settings.mailbox[1], "password", {})
+
+
+def test_the_settings_of_a_mailbox_in_the_commented_file_are_its_defaults(tmp_path: Path) -> None:
+    lines = settings_help.commented_file().partition("## [[mailbox]]\n")[2].splitlines()
+    table = tomllib.loads("[[mailbox]]\n" + "\n".join(line.removeprefix("## ") for line in lines))["mailbox"][0]
+    given = {"name": "a", "host": "b", "user": "c"}
+    assert all(table.pop(key) == "…" for key in given)
+    whole = config.Settings(home=tmp_path, mailbox=[given | table])
+    assert whole == config.Settings(home=tmp_path, mailbox=[given])

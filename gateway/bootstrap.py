@@ -83,8 +83,18 @@ class App:
         self.worker.wake()
         return receipt
 
+    def offer(self, submission: Submission, told: Callable[[Receipt | Exception], None]) -> None:
+        """Takes a submission in; returns at once. `told` is called from another thread, after commit or with the error."""
+
+        def tell(answer: Receipt | Exception) -> None:
+            told(answer)
+            self.worker.wake()
+
+        self.acceptance.offer(submission, tell)
+
     def close(self) -> None:
         """Gives everything back. The worker must have been stopped."""
+        self.acceptance.close()
         closing: Callable[[], None] | None = getattr(self.sender, "close", None)
         if closing is not None:
             closing()

@@ -67,7 +67,7 @@ class Server:
         app, settings = self._app, self._app.settings
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         loop = asyncio.get_running_loop()
-        smtp = SmtpDoor(app.accept, app.clock.now, smtp_options(settings)) if settings.smtp.enabled else None
+        smtp = SmtpDoor(app.offer, app.clock.now, smtp_options(settings)) if settings.smtp.enabled else None
         chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
         http = _Http(uvicorn_config(app, chat))
         drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None

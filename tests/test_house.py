@@ -23,7 +23,7 @@ STEP_FRIENDS = ("gateway.store", "gateway.rules", "gateway.plan", "gateway.flow"
 
 # Each library has one home; elsewhere it is not imported.
 HOMES: dict[str, tuple[str, ...]] = {
-    "aiosmtpd": ("connectors.smtp",),
+    "aiosmtpd": ("connectors.smtp", "connectors.smtp_connection"),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),

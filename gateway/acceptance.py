@@ -7,6 +7,7 @@ comes first commits for all that wait at that moment; what is `offer`ed waits fo
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
@@ -23,6 +24,11 @@ from models.submission import Receipt, Submission
 
 # The most submissions of one transaction, and the most bytes: a group must not hold up the first in it.
 _GROUP, _GROUP_BYTES = 100, 32 * 1024 * 1024
+
+# So many submissions in so many seconds, in groups of so many on the average, are a burst: many senders wait at once.
+_BURST, _BURST_SECONDS, _BURST_GROUP = 20, 0.25, 3
+# How long the sorting gives way to one burst, at the most.
+_LONGEST_WAY_SECONDS = 30.0
 
 
 class _Waiting:
@@ -46,6 +52,9 @@ class Acceptance:
         self._committing = threading.Lock()
         self._committer: threading.Thread | None = None
         self._closed = False
+        # When the last groups were committed, and how large they were.
+        self._groups: deque[tuple[float, int]] = deque(maxlen=256)
+        self._burst_since: float | None = None
 
     def accept(self, submission: Submission) -> Receipt:
         """The receipt, after commit. Raises `TryLater` when it cannot be committed; then nothing was taken in."""
@@ -70,6 +79,22 @@ class Acceptance:
             if self._committer is None:
                 self._committer = threading.Thread(target=self._commit_what_is_offered, name="committer", daemon=True)
                 self._committer.start()
+
+    def give_way(self, stopping: threading.Event) -> None:
+        """Waits while a burst comes in, but not for ever: what is taken in is safe, and whoever waits for his 250 is not helped by sorting.
+
+        Called before each batch by the worker, which computes in the same interpreter.
+        """
+        while self._in_a_burst():
+            self._burst_since = self._burst_since or time.monotonic()
+            if time.monotonic() - self._burst_since > _LONGEST_WAY_SECONDS or stopping.wait(_BURST_SECONDS / 4):
+                return
+        self._burst_since = None
+
+    def _in_a_burst(self) -> bool:
+        since = time.monotonic() - _BURST_SECONDS
+        recent = [count for at, count in list(self._groups) if at > since]
+        return sum(recent) >= _BURST and sum(recent) >= _BURST_GROUP * len(recent)
 
     def close(self) -> None:
         """Commits what was offered and ends the thread that does it; nothing can be offered any more."""
@@ -143,6 +168,7 @@ class Acceptance:
                 self._one_by_one(group)
         else:
             self._metrics.group.observe(len(group))
+            self._groups.append((time.monotonic(), len(group)))
             for waiting, receipt in zip(group, receipts, strict=True):
                 waiting.answer = receipt
 

@@ -193,7 +193,7 @@ def build(
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
-    worker = Worker(store, clock, FLOW, steps, log, metrics, node)
+    worker = Worker(store, clock, FLOW, steps, log, metrics, node, acceptance.give_way)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
     return App(
         settings,

@@ -16,8 +16,8 @@ Accept = Callable[[Submission], Receipt]
 # after commit, or with the error when nothing was taken in.
 Offer = Callable[[Submission, Callable[[Receipt | Exception], None]], None]
 
-# Whether whoever connects from this address has this name and password. Takes as long as a password should.
-LogIn = Callable[[str, str, str], Awaitable[bool]]
+# Whether whoever connects from this address has this name and password; None when he must wait before he may try again.
+LogIn = Callable[[str, str, str], Awaitable[bool | None]]
 
 # Tells the time; aware, UTC.
 Now = Callable[[], datetime]

@@ -139,6 +139,8 @@ def parse(submission: Submission) -> Parsed:
         hints=Customer(
             name=mail.from_display_name if looks_like_person(mail.from_display_name) else None,
             email=mail.from_email or None,
+            # What the address that was written to stands for (`smtp.estates`).
+            estate=str(submission.envelope.get("estate") or "") or None,
         ),
         defects=mail.defects,
         machine=mail.auto_generated,
@@ -152,6 +154,7 @@ def parse(submission: Submission) -> Parsed:
             "date": mail.date.isoformat() if mail.date else None,
             "auto_reason": mail.auto_reason,
             "reported_id": mail.reported_id,
+            **({"brand": submission.envelope["brand"]} if submission.envelope.get("brand") else {}),
         },
     )
 

@@ -200,7 +200,10 @@ class SmtpDoor:
             name, password = (part.decode() for part in parts)
         except ValueError:
             return "501 5.5.2 Malformed credentials"
-        if await self._log_in(connection.address or "", name, password):
+        right = await self._log_in(connection.address or "", name, password)
+        if right is None:
+            return "454 4.7.0 Too many wrong passwords, try again later"
+        if right:
             session.authenticated = True
             return "235 2.7.0 Authentication successful"
         connection.wrong_passwords += 1

@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 from classifiers.deidentify import Deidentifier
 from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
+from connectors.mail_authenticity import Authenticity, AuthenticityOptions
 from gateway import config, home, plan, terms
 from gateway.acceptance import Acceptance
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
+from gateway.check_sender import CheckSender
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.correcting import Correcting
@@ -182,14 +184,20 @@ def build(
     drift = Drift(store, clock, champion, log)
     metrics.watch_drift(drift.gauges)
     correcting = Correcting(store, clock, in_force, list(endpoints), links, name, log, examples)
+    smtp = settings.smtp
+    authenticity = Authenticity(
+        AuthenticityOptions(smtp.senders, smtp.authserv_id, tuple(smtp.trusted_relays), tuple(smtp.dns_servers), smtp.dns_seconds)
+    )
     steps: dict[str, Step] = {
         "intake": Intake(
             store,
             PARSERS,
+            authenticity.wanted,
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
         ),
         "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics),
+        "check_sender": CheckSender(store, authenticity),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"

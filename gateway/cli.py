@@ -389,6 +389,7 @@ cli.command()(learning.retrain)
 cli.add_typer(learning.trained_cli, name="trained")
 cli.add_typer(people.people_cli, name="people")
 cli.add_typer(people.token_cli, name="token")
+cli.add_typer(people.relay_cli, name="relay")
 
 
 if __name__ == "__main__":

@@ -27,11 +27,20 @@ Parser = Callable[[Submission], Parsed]
 class Intake:
     """The step from submission to message.
 
+    check_sender: whether the sender of a submission is to be checked.
     quiet, longest_wait: how long after the last line of a conversation, and at the latest after its first, it is sorted.
     """
 
-    def __init__(self, store: Store, parsers: Mapping[Channel, Parser], *, quiet: timedelta, longest_wait: timedelta) -> None:
-        self._store, self._parsers = store, parsers
+    def __init__(
+        self,
+        store: Store,
+        parsers: Mapping[Channel, Parser],
+        check_sender: Callable[[Submission], bool],
+        *,
+        quiet: timedelta,
+        longest_wait: timedelta,
+    ) -> None:
+        self._store, self._parsers, self._check_sender = store, parsers, check_sender
         self._quiet, self._longest_wait = quiet, longest_wait
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
@@ -84,6 +93,8 @@ class Intake:
                     "parsed": _kept(parsed),
                 },
             )
+            if self._check_sender(submission):
+                jobs.enqueue(conn, [jobs.NewJob("check_sender", number, number, {"submission_id": job.payload["submission_id"]})], now)
             # The pause counts from when the customer wrote, not from when we came to read it.
             pause_over = submission.received_at + self._quiet if submission.conversation else now
             triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))

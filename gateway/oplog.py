@@ -21,6 +21,7 @@ VERBS: Mapping[str, str] = {
     "Duplicate": "a submission that is known already was offered again",
     "NotAccepted": "a submission could not be committed; the sender was told to try again",
     "Parsed": "a submission's bytes were understood",
+    "SenderChecked": "whether a mail comes from the domain that it names: the results of SPF, DKIM and DMARC",
     "Classified": "a verdict was given",
     "Routed": "a department was assigned",
     "CautiousStart": "nothing is reviewed yet: only what the shipped thresholds are very sure of is routed alone",
@@ -54,6 +55,7 @@ VERBS: Mapping[str, str] = {
     "PasswordSet": "a person used a one-time link and set a password",
     "PeopleChanged": "a person was added, invited, disabled, or given a role",
     "TokensChanged": "a program's token was made or disabled",
+    "RelayRefused": "a mail relay's wrong name or password, or another try too soon",
     "Fault": "something of ours failed; the work goes on",
 }
 

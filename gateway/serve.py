@@ -22,10 +22,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from connectors.phone_drop import DropOptions, PhoneDrop
 from connectors.smtp import SmtpDoor, SmtpOptions
+from connectors.smtp_recipients import Recipients
 from connectors.web_chat import ChatDoor, ChatOptions
 from gateway import home
 from gateway.bootstrap import App
 from gateway.config import Settings
+from gateway.relays import Relays
 from gateway.web import app as web
 from models.errors import BadSetting
 
@@ -70,7 +72,9 @@ class Server:
         app, settings = self._app, self._app.settings
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         loop = asyncio.get_running_loop()
-        smtp = SmtpDoor(app.offer, app.clock.now, smtp_options(settings)) if settings.smtp.enabled else None
+        relays = Relays(settings.relays_file, app.clock, app.log) if settings.smtp.users else None
+        log_in = relays.log_in if relays is not None else None
+        smtp = SmtpDoor(app.offer, app.clock.now, smtp_options(settings), log_in) if settings.smtp.enabled else None
         chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
         http = _Http(uvicorn_config(app, chat))
         drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None
@@ -298,7 +302,13 @@ def smtp_options(settings: Settings) -> SmtpOptions:
         data_seconds=smtp.data_seconds,
         tls=_tls("smtp", smtp.tls_certificate, smtp.tls_key),
         trusted_relays=tuple(smtp.trusted_relays),
+        recipients=Recipients(tuple(smtp.recipients), _mapped(smtp.estates), _mapped(smtp.brands)),
+        auth_required=smtp.auth_required,
     )
+
+
+def _mapped(pairs: list[str]) -> dict[str, str]:
+    return {address.strip(): stands_for.strip() for address, _, stands_for in (pair.partition("=") for pair in pairs)}
 
 
 def chat_options(settings: Settings) -> ChatOptions:

@@ -182,6 +182,8 @@ def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket
                 "machine": message.machine,
                 "attachments": message.parsed.get("attachments", []),
                 "turns": message.parsed.get("turns", []),
+                # What the address that was written to stands for, and whether the mail comes from the domain that it names.
+                **{key: value for key in ("brand", "authenticity") if (value := message.parsed.get("details", {}).get(key))},
             }
             for message in messages
         ],

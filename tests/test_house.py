@@ -17,13 +17,15 @@ MODULES = {
     for folder in OURS
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
-STEPS = ("gateway.intake", "gateway.triage", "gateway.deliver")
+STEPS = ("gateway.intake", "gateway.triage", "gateway.check_sender", "gateway.deliver")
 # What steps and the records they make may know of the house.
 STEP_FRIENDS = ("gateway.store", "gateway.rules", "gateway.plan", "gateway.flow", "gateway.ticket", "gateway.metrics", "gateway.oplog")
 
 # Each library has one home; elsewhere it is not imported.
 HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("connectors.smtp", "connectors.smtp_connection"),
+    "dns": ("connectors.dns_lookup",),
+    "dkim": ("connectors.mail_authenticity",),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),
@@ -34,7 +36,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ahocorasick_rs": ("classifiers.facets",),
     "aiohttp": ("gateway.tracker",),
     "structlog": ("gateway.oplog",),
-    "argon2": ("gateway.staffing",),
+    "argon2": ("gateway.staffing", "gateway.relays"),
     "prometheus_client": ("gateway.metrics",),
     "pydantic": ("gateway.config", "gateway.sections"),
     "openpyxl": ("gateway.spreadsheets",),
@@ -48,7 +50,15 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": ("gateway.web", "gateway.devtracker", "gateway.devtracker_tickets", "connectors.web_chat"),
     "jinja2": ("gateway.web", "gateway.devtracker"),
     "websockets": ("gateway.samples",),
-    "anyio": ("connectors.smtp", "connectors.phone_drop", "connectors.web_chat", "gateway.web", "gateway.serve", "gateway.devtracker"),
+    "anyio": (
+        "connectors.smtp",
+        "connectors.phone_drop",
+        "connectors.web_chat",
+        "gateway.web",
+        "gateway.serve",
+        "gateway.devtracker",
+        "gateway.relays",
+    ),
 }
 
 

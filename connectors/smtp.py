@@ -111,14 +111,20 @@ class SmtpDoor:
         host, port = self._server.sockets[0].getsockname()[:2]
         return host, port
 
-    async def admit(self, caller: socket.socket) -> Connection | None:
-        """Takes over a connection that another process accepted; None when it has ended meanwhile."""
+    async def admit(self, caller: socket.socket, address: str) -> bool:
+        """Takes over a connection that another process accepted. False when it has ended meanwhile."""
+
+        def connection() -> Connection:
+            made = self._connection()
+            made.accepted_from = address
+            return made
+
         try:
-            _, connection = await asyncio.get_running_loop().connect_accepted_socket(self._connection, caller)
+            await asyncio.get_running_loop().connect_accepted_socket(connection, caller)
         except OSError:
             caller.close()
-            return None
-        return connection
+            return False
+        return True
 
     async def close(self, grace_seconds: float = 10) -> None:
         """Stops listening, finishes the commits in hand, whose senders still get their 250, and tells the rest to come back."""

@@ -100,6 +100,8 @@ class Connection(SMTP):
         self.command_size_limits = _OneForAll()
         self._door = door
         self.address: str | None = None
+        # From where, where somebody else accepted the connection; the socket may not know any more.
+        self.accepted_from = ""
         self._refused = False
         self._leaving = False
         # Whether a mail is being committed whose sender has not been answered yet.
@@ -114,7 +116,7 @@ class Connection(SMTP):
     def connection_made(self, transport: Any) -> None:
         if self.address is None:
             peer = transport.get_extra_info("peername")
-            address = str(peer[0]) if peer else ""
+            address = self.accepted_from or (str(peer[0]) if peer else "")
             refusal = self._door.came(self, address)
             if refusal is not None:
                 self._refused = True

@@ -224,11 +224,10 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, terms
-    from gateway import serve as serving
+    from gateway import bootstrap, mail_door, terms
 
     settings = config.load()
-    serving.smtp_options(settings)
+    mail_door.smtp_options(settings)
     in_force = bootstrap.load_plan(settings)
     own = terms.read(settings.home)
     _check_store(settings.store_url)

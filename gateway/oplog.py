@@ -55,6 +55,7 @@ VERBS: Mapping[str, str] = {
     "PasswordSet": "a person used a one-time link and set a password",
     "PeopleChanged": "a person was added, invited, disabled, or given a role",
     "TokensChanged": "a program's token was made or disabled",
+    "AcceptorEnded": "a process that takes mail in ended by itself and is started again",
     "RelayRefused": "a mail relay's wrong name or password, or another try too soon",
     "Fault": "something of ours failed; the work goes on",
 }
@@ -71,6 +72,7 @@ _WARN = frozenset(
         "TermsLeftOut",
         "TermsNotRead",
         "RetrainingFailed",
+        "AcceptorEnded",
         "Drift",
         "Fault",
     }

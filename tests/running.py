@@ -129,6 +129,12 @@ class RunningGateway:
             self._loop.call_soon_threadsafe(self._server.stop)
 
     @property
+    def door(self) -> Any:
+        """The door for mail."""
+        assert self._server is not None
+        return self._server.smtp
+
+    @property
     def running(self) -> bool:
         """Whether it is still up."""
         return self._thread.is_alive()

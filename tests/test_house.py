@@ -45,7 +45,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "typer": ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli"),
     "rich": ("gateway.cli", "gateway.staff", "gateway.people", "gateway.terminal", "gateway.learning", "gateway.examples_cli"),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
-    "uvloop": ("gateway.serve",),
+    "uvloop": ("gateway.serve", "gateway.acceptor"),
     "fastapi": ("gateway.web",),
     "starlette": ("gateway.web", "gateway.devtracker", "gateway.devtracker_tickets", "connectors.web_chat"),
     "jinja2": ("gateway.web", "gateway.devtracker"),

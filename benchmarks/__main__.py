@@ -18,12 +18,13 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import classify, end_to_end, learning, meanwhile, smtp, start
+from benchmarks import classify, doors, end_to_end, learning, meanwhile, smtp, start
 from benchmarks.measuring import BenchmarkError, Report, machine
 from benchmarks.programs import temporary_folder
 
 _MEASUREMENTS: dict[str, Callable[..., None]] = {
     "smtp": smtp.measure,
+    "doors": doors.measure,
     "classify": classify.measure,
     "learning": learning.measure,
     "meanwhile": meanwhile.measure,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,6 +11,13 @@ from models.submission import Receipt, Submission
 
 # Takes a submission in and returns only after commit. Raises models.errors.TryLater when it cannot; then nothing was taken in.
 Accept = Callable[[Submission], Receipt]
+
+# Takes a submission in without keeping the caller waiting: the second argument is called once, from another thread, with the receipt
+# after commit, or with the error when nothing was taken in.
+Offer = Callable[[Submission, Callable[[Receipt | Exception], None]], None]
+
+# Whether whoever connects from this address has this name and password; None when he must wait before he may try again.
+LogIn = Callable[[str, str, str], Awaitable[bool | None]]
 
 # Tells the time; aware, UTC.
 Now = Callable[[], datetime]

@@ -152,6 +152,8 @@ def parse(submission: Submission) -> Parsed:
         hints=Customer(
             name=mail.from_display_name if looks_like_person(mail.from_display_name) else None,
             email=mail.from_email or None,
+            # What the address that was written to stands for (`smtp.estates`).
+            estate=str(submission.envelope.get("estate") or "") or None,
         ),
         defects=mail.defects,
         machine=mail.auto_generated,
@@ -171,6 +173,7 @@ def parse(submission: Submission) -> Parsed:
             "forwarded": is_forward_subject(mail.subject),
             "replied": replied,
             "topic": topic,
+            **({"brand": submission.envelope["brand"]} if submission.envelope.get("brand") else {}),
         },
     )
 

@@ -6,39 +6,27 @@ Our own faults are answered 4xx, so that the sender keeps the mail and tries aga
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import ipaddress
-import logging
+import socket
 import ssl
-from collections import Counter, defaultdict
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
-import anyio.to_thread
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import MISSING, SMTP, Envelope, Session
 
-from connectors.base import Accept, Now
+from connectors.base import LogIn, Now, Offer
 from connectors.mail_identity import mail_key
+from connectors.smtp_connection import UNREAD_SECONDS, Connection
+from connectors.smtp_recipients import Recipients
 from models.errors import JiesuError
-from models.submission import Channel, Submission
+from models.submission import Channel, Receipt, Submission
 
-# The library writes addresses and commands into its log: personal data, and nothing an operator needs.
-logging.getLogger("mail.log").addHandler(logging.NullHandler())
-logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
-
-# Real mail has lines far above the 1,000 bytes of RFC 5321 4.5.3.1.6; a refusal would bounce it.
-_LONGEST_LINE = 2 * 1024 * 1024
-# Real mail also has addresses longer than the 512 bytes of a command in RFC 5321 4.5.3.1.4.
-_LONGEST_COMMAND = 1024
-# After so many errors the other side is no mail server (threats: 20 errors).
-_MOST_ERRORS = 20
-# A sender whose mail is too large is heard out, so that it reads the 552; but not for more than so many times the limit.
-_HEARD_OUT = 4
-_SHUTTING_DOWN = "421 4.3.2 Shutting down, try again later"
-_TOO_MANY_ERRORS = "421 4.7.0 Too many errors"
-# How long an answer may wait for a client that does not read, once the connection is to end.
-_UNREAD_SECONDS = 2
+# Wrong passwords on one connection, after which it ends.
+_MOST_WRONG_PASSWORDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +43,21 @@ class SmtpOptions:
     data_seconds: float = 600
     tls: ssl.SSLContext | None = None
     trusted_relays: Sequence[str] = ()
+    recipients: Recipients = field(default_factory=Recipients)
+    auth_required: bool = False
 
 
 @dataclass(slots=True)
-class _Callers:
-    """Who is connected, by address."""
+class Callers:
+    """Who is connected, by address. `can_log_in`: who is none of the relays may connect all the same, and must log in."""
 
     options: SmtpOptions
+    can_log_in: bool = False
     by_address: Counter[str] = field(default_factory=Counter)
 
     def refusal(self, address: str) -> str | None:
         """Why a new connection cannot be had now; None when it can."""
-        if self.options.trusted_relays and not self._trusted(address):
+        if not self.can_log_in and not self.may_send_as_he_is(address):
             return "421 4.7.1 Only the configured relays may connect"
         if self.by_address[address] >= self.options.max_connections_per_address:
             return "421 4.7.0 Too many connections from your address, try again later"
@@ -74,7 +65,20 @@ class _Callers:
             return "421 4.3.2 Too many connections, try again later"
         return None
 
-    def _trusted(self, address: str) -> bool:
+    def came(self, address: str) -> None:
+        """One more."""
+        self.by_address[address] += 1
+
+    def went(self, address: str) -> None:
+        """One less."""
+        self.by_address[address] -= 1
+        if self.by_address[address] <= 0:
+            del self.by_address[address]
+
+    def may_send_as_he_is(self, address: str) -> bool:
+        """Whether no relays are named, or this is one."""
+        if not self.options.trusted_relays:
+            return True
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
@@ -83,75 +87,196 @@ class _Callers:
 
 
 class SmtpDoor:
-    """The server. `accept` is called in a thread, for it waits for the disk."""
+    """The server. What is `offer`ed is answered when it is told to be committed; `log_in` is None where nobody has a password."""
 
-    def __init__(self, accept: Accept, now: Now, options: SmtpOptions) -> None:
-        self._accept, self._now, self._options = accept, now, options
-        self._callers = _Callers(options)
+    def __init__(self, offer: Offer, now: Now, options: SmtpOptions, log_in: LogIn | None = None) -> None:
+        self._offer, self._now, self._options, self._log_in = offer, now, options, log_in
+        self.max_bytes, self.idle_seconds, self.data_seconds = options.max_bytes, options.idle_seconds, options.data_seconds
+        self.tls = options.tls
+        self._callers = Callers(options, can_log_in=log_in is not None)
         self._server: asyncio.Server | None = None
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._one_gone = asyncio.Event()
+        self._pattern: Connection | None = None
         # Commits under way; kept so that a client that hangs up cannot take its commit with it.
-        self.commits: set[asyncio.Task[str]] = set()
+        self.commits: set[asyncio.Future[Receipt]] = set()
+        # What was told of them from other threads and is not passed on yet; and whether the loop knows.
+        self._told: deque[tuple[asyncio.Future[Receipt], Receipt | Exception]] = deque()
+        self._loop_knows = False
 
     async def open(self) -> tuple[str, int]:
         """Begins to listen. Returns host and port. Raises OSError when the port is taken."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self, loop), self._options.host, self._options.port, backlog=200)
+        self._server = await loop.create_server(self._connection, self._options.host, self._options.port, backlog=200)
         host, port = self._server.sockets[0].getsockname()[:2]
         return host, port
 
+    async def admit(self, caller: socket.socket, address: str) -> bool:
+        """Takes over a connection that another process accepted. False when it has ended meanwhile."""
+
+        def connection() -> Connection:
+            made = self._connection()
+            made.accepted_from = address
+            return made
+
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(connection, caller)
+        except OSError:
+            caller.close()
+            return False
+        return True
+
     async def close(self, grace_seconds: float = 10) -> None:
         """Stops listening, finishes the commits in hand, whose senders still get their 250, and tells the rest to come back."""
-        if self._server is None:
-            return
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         for connection in list(self._connections):
             connection.leave()
         if self.commits:
             await asyncio.wait(set(self.commits), timeout=grace_seconds)
         for connection in list(self._connections):
             # Whoever is still owed an answer gets none, and sends the mail again.
-            connection.leave(grace_seconds=_UNREAD_SECONDS)
+            connection.leave(grace_seconds=UNREAD_SECONDS)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(3 * _UNREAD_SECONDS):
+            async with asyncio.timeout(3 * UNREAD_SECONDS):
                 while self._connections:
                     self._one_gone.clear()
                     await self._one_gone.wait()
 
+    def _connection(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        if self._pattern is None:
+            self._pattern = Connection(self, loop)
+        return Connection(self, loop, self._pattern)
+
+    # What a connection asks.
+
+    def came(self, connection: Connection, address: str) -> str | None:
+        """Lets somebody in, or says why not."""
+        refusal = self._callers.refusal(address)
+        if refusal is None:
+            self._callers.came(address)
+            self._connections.add(connection)
+        return refusal
+
+    def went(self, connection: Connection) -> None:
+        """Somebody has gone."""
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._callers.went(connection.address or "")
+            self._one_gone.set()
+
+    def may_send(self, connection: Connection) -> bool:
+        """Whether he has logged in, or need not."""
+        if self._log_in is None or connection.session.authenticated:
+            return True
+        return not self._options.auth_required and self._callers.may_send_as_he_is(connection.address or "")
+
     # The hooks below are aiosmtpd's; their names are its own.
 
     async def handle_EHLO(self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, answer: list[str]) -> list[str]:
-        """Offers no AUTH: nobody has a password here, and a client that is asked for one would send a real one."""
+        """Offers AUTH only where somebody has a password: a client that is asked for one would send a real one."""
         session.host_name = hostname
-        return [line for line in answer if not line.startswith("250-AUTH")]
+        kept = [line for line in answer if self._log_in is not None or not line.startswith("250-AUTH")]
+        # The library takes commands as they come, and says so nowhere (RFC 2920).
+        return [*kept[:-1], "250-PIPELINING", kept[-1]]
+
+    async def handle_AUTH(self, connection: Connection, session: Session, _envelope: Envelope, args: list[str]) -> str | None:
+        """PLAIN and LOGIN, after STARTTLS (RFC 4954); the library's own would hold up everybody while a password is tried."""
+        if self._log_in is None:
+            return "502 5.5.1 AUTH is not offered"
+        said = [*args[1:]]
+        wanted = {"PLAIN": ("",), "LOGIN": ("Username:", "Password:")}[args[0]]
+        parts: list[bytes] = []
+        for place, question in enumerate(wanted):
+            if place < len(said):
+                try:
+                    parts.append(base64.b64decode(said[place], validate=True))
+                except ValueError:
+                    return "501 5.5.2 Can't decode base64"
+            else:
+                part = await connection.challenge_auth(question)
+                if part is MISSING:
+                    # The library has answered.
+                    return None
+                parts.append(part)
+        if args[0] == "PLAIN":
+            parts = parts[0].split(b"\0")[1:]
+        try:
+            name, password = (part.decode() for part in parts)
+        except ValueError:
+            return "501 5.5.2 Malformed credentials"
+        right = await self._log_in(connection.address or "", name, password)
+        if right is None:
+            return "454 4.7.0 Too many wrong passwords, try again later"
+        if right:
+            session.authenticated = True
+            return "235 2.7.0 Authentication successful"
+        connection.wrong_passwords += 1
+        if connection.wrong_passwords >= _MOST_WRONG_PASSWORDS:
+            connection.hang_up("421 4.7.0 Too many wrong passwords")
+            return None
+        return "535 5.7.8 Authentication credentials invalid"
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
-        """Refuses the recipient after the last allowed one, for now: the sender sends it the mail again (RFC 5321 4.5.3.1.10)."""
+        """Refuses unknown recipients, and the one after the last allowed for now: he is sent the mail again (RFC 5321 4.5.3.1.10)."""
         if len(envelope.rcpt_tos) >= self._options.max_recipients:
             return "452 4.5.3 Too many recipients"
+        if not self._options.recipients.takes(_clean(address)):
+            return "550 5.1.1 No such recipient here"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, connection: _Connection, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, connection: Connection, session: Session, envelope: Envelope) -> str:
         """Answers 250 once the mail is committed. A client that hangs up after the dot does not stop the commit."""
         connection.owes_answer = True
-        task = asyncio.get_running_loop().create_task(self._commit(session, envelope))
-        self.commits.add(task)
-        task.add_done_callback(self.commits.discard)
-        return await asyncio.shield(task)
+        committed: asyncio.Future[Receipt] = connection.loop.create_future()
+        self.commits.add(committed)
+        committed.add_done_callback(self._settled)
+        try:
+            self._offer(self._submission(session, envelope), lambda answer: self._tell(committed, answer))
+        except Exception as error:
+            committed.set_exception(error)
+        try:
+            receipt = await asyncio.shield(committed)
+        except JiesuError:
+            return "451 4.3.0 Cannot be taken in now, try again later"
+        return f"250 2.0.0 OK {receipt.number}"
 
     async def handle_exception(self, _error: Exception) -> str:
         """Our fault: try again. The library's own answer would be 500, which bounces the mail, with the error's text."""
         return "451 4.3.0 Temporary fault, try again later"
 
-    async def _commit(self, session: Session, envelope: Envelope) -> str:
-        raw = envelope.content
-        if not isinstance(raw, bytes):
-            raw = (raw or "").encode("utf-8", "surrogateescape")
+    def _settled(self, committed: asyncio.Future[Receipt]) -> None:
+        self.commits.discard(committed)
+        # Looked at here, because who waited for it may have gone.
+        committed.exception()
+
+    def _tell(self, committed: asyncio.Future[Receipt], answer: Receipt | Exception) -> None:
+        """Called from other threads. A whole group of commits wakes the loop once."""
+        self._told.append((committed, answer))
+        if not self._loop_knows:
+            self._loop_knows = True
+            # A loop that has ended has nobody to answer any more.
+            with contextlib.suppress(RuntimeError):
+                committed.get_loop().call_soon_threadsafe(self._pass_on)
+
+    def _pass_on(self) -> None:
+        # First this, so that whoever tells something from here on wakes the loop again.
+        self._loop_knows = False
+        while self._told:
+            committed, answer = self._told.popleft()
+            if isinstance(answer, Exception):
+                committed.set_exception(answer)
+            else:
+                committed.set_result(answer)
+
+    def _submission(self, session: Session, envelope: Envelope) -> Submission:
+        raw = cast(bytes, envelope.content)
         mail_from = _clean(envelope.mail_from or "")
-        submission = Submission(
+        recipients = [_clean(address) for address in envelope.rcpt_tos]
+        return Submission(
             channel=Channel.EMAIL,
             raw=raw,
             media_type="message/rfc822",
@@ -161,156 +286,16 @@ class SmtpDoor:
             envelope={
                 "door": "smtp",
                 "mail_from": "" if mail_from == "<>" else mail_from,
-                "rcpt_tos": [_clean(address) for address in envelope.rcpt_tos],
+                "rcpt_tos": recipients,
                 "peer": str(session.peer[0]) if session.peer else "",
                 "helo": _clean(str(session.host_name or "")),
                 "tls": session.ssl is not None,
+                **({"logged_in": True} if session.authenticated else {}),
+                **self._options.recipients.stands_for(recipients),
             },
         )
-        try:
-            receipt = await anyio.to_thread.run_sync(self._accept, submission)
-        except JiesuError:
-            return "451 4.3.0 Cannot be taken in now, try again later"
-        return f"250 2.0.0 OK {receipt.number}"
 
 
 def _clean(text: str) -> str:
     """Addresses arrive with surrogates where they were no UTF-8 (SMTPUTF8)."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-class _Connection(SMTP):
-    """One connection, with the limits that the library does not have."""
-
-    line_length_limit = _LONGEST_LINE
-    command_size_limit = _LONGEST_COMMAND
-
-    def __init__(self, door: SmtpDoor, loop: asyncio.AbstractEventLoop) -> None:
-        options = door._options
-        super().__init__(
-            door,
-            data_size_limit=options.max_bytes,
-            enable_SMTPUTF8=True,
-            hostname="jiesu",
-            ident="ESMTP",
-            timeout=options.idle_seconds,
-            tls_context=options.tls,
-            loop=loop,
-        )
-        # The library shares these among all connections, and each EHLO of one raises them for all.
-        self.command_size_limits = defaultdict(lambda: _LONGEST_COMMAND)
-        self._door = door
-        self._caller: str | None = None
-        self._refused = False
-        self._leaving = False
-        # Whether a mail is being committed whose sender has not been answered yet.
-        self.owes_answer = False
-        self._errors = 0
-        # How many more bytes of the mail that is being sent are listened to; None outside DATA.
-        self._patience: int | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        if self._caller is None:
-            peer = transport.get_extra_info("peername")
-            address = str(peer[0]) if peer else ""
-            refusal = self._door._callers.refusal(address)
-            if refusal is not None:
-                self._refused = True
-                transport.write(refusal.encode() + b"\r\n")
-                transport.close()
-                return
-            self._caller = address
-            self._door._callers.by_address[address] += 1
-            self._door._connections.add(self)
-        super().connection_made(transport)
-        # A client that goes while it is answered is no fault of ours, and nothing for the log.
-        if self._handler_coroutine is not None:
-            self._handler_coroutine.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._refused:
-            return
-        if self in self._door._connections:
-            self._door._connections.discard(self)
-            self._door._callers.by_address[self._caller or ""] -= 1
-            if not self._door._callers.by_address[self._caller or ""]:
-                del self._door._callers.by_address[self._caller or ""]
-            self._door._one_gone.set()
-        super().connection_lost(error)
-
-    def data_received(self, data: bytes) -> None:
-        if self._patience is not None:
-            self._patience -= len(data)
-            if self._patience < 0:
-                # The library keeps an endless line in memory, however long it is.
-                self.hang_up("552 5.3.4 Message too large")
-                return
-        super().data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return None if self._refused else super().eof_received()
-
-    def hang_up(self, farewell: str) -> None:
-        """Says why, and closes; without mercy when the client does not take what is said."""
-        # No isinstance: uvloop's transports are none of asyncio's classes.
-        transport = cast("asyncio.Transport | None", self.transport)
-        if transport is None:
-            # In the middle of STARTTLS nothing can be said.
-            if self._original_transport is not None:
-                cast(asyncio.Transport, self._original_transport).abort()
-            return
-        if not transport.is_closing():
-            transport.write(farewell.encode() + b"\r\n")
-            transport.close()
-        self.loop.call_later(_UNREAD_SECONDS, transport.abort)
-
-    def leave(self, grace_seconds: float | None = None) -> None:
-        """Closes; where an answer to a commit is owed, after that, or when the grace is over."""
-        self._leaving = True
-        if not self.owes_answer:
-            self.hang_up(_SHUTTING_DOWN)
-        elif grace_seconds is not None:
-            self.loop.call_later(grace_seconds, self.hang_up, _SHUTTING_DOWN)
-
-    def _timeout_cb(self) -> None:
-        # The library closes without a word.
-        self.hang_up("421 4.4.2 Timeout, try again later")
-
-    def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
-        # The library fails on digits that are not 0 to 9, and lets a parameter that stands twice pass.
-        names = [param.partition("=")[0] for param in params]
-        if len(set(names)) < len(names) or not all(param.isascii() for param in params):
-            return None
-        return super()._getparams(params)
-
-    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        # The library's parser fails in several ways on what is no address; the sender is told that instead of 451.
-        try:
-            return super()._getaddr(arg)
-        except (LookupError, AttributeError, ValueError, UnboundLocalError, RecursionError):
-            return None, None
-
-    async def smtp_DATA(self, arg: str) -> None:
-        # One mail has one deadline, however slowly its bytes drip (threats: row 4).
-        self._reset_timeout(self._door._options.data_seconds)
-        self._patience = _HEARD_OUT * self._door._options.max_bytes + _LONGEST_LINE
-        try:
-            await super().smtp_DATA(arg)
-        finally:
-            self._patience = None
-            self.owes_answer = False
-        if self._leaving:
-            self.hang_up(_SHUTTING_DOWN)
-        elif self.transport is not None:
-            self._reset_timeout()
-
-    async def push(self, status: Any) -> None:
-        text = status.decode("ascii", "replace") if isinstance(status, bytes) else str(status)
-        if text.startswith("502 5.5.1 Too many"):
-            # The library's own limit: it closes after this.
-            text = status = _TOO_MANY_ERRORS
-        await super().push(status)
-        if text.startswith("5"):
-            self._errors += 1
-            if self._errors >= _MOST_ERRORS:
-                self.hang_up(_TOO_MANY_ERRORS)

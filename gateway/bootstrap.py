@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from classifiers.deidentify import Deidentifier
 from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
+from connectors.mail_authenticity import Authenticity, AuthenticityOptions
 from gateway import config, home, plan, terms, wording
 from gateway.acceptance import Acceptance
 from gateway.answer import AnswerByMail, Mailer
@@ -20,6 +21,7 @@ from gateway.answering import Answering, new_message_id
 from gateway.attachments import Attachments, Opener
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
+from gateway.check_sender import CheckSender
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.correcting import Correcting
@@ -104,8 +106,18 @@ class App:
         self.worker.wake()
         return receipt
 
+    def offer(self, submission: Submission, told: Callable[[Receipt | Exception], None]) -> None:
+        """Takes a submission in; returns at once. `told` is called from another thread, after commit or with the error."""
+
+        def tell(answer: Receipt | Exception) -> None:
+            told(answer)
+            self.worker.wake()
+
+        self.acceptance.offer(submission, tell)
+
     def close(self) -> None:
         """Gives everything back. The worker must have been stopped."""
+        self.acceptance.close()
         closing: Callable[[], None] | None = getattr(self.sender, "close", None)
         if closing is not None:
             closing()
@@ -211,17 +223,23 @@ def build(
     tokens = ReplyTokens(mail.reply_secret or home.secret(settings.secrets_folder, "reply.secret", home.token))
     answering = Answering(store, wording.load(settings.home), in_force, mail, ZoneInfo(settings.general.timezone))
     outbound = Outbound(FromUs(mail.from_address, mail.from_name or mail.company, mail.plus_addresses, name), tokens)
+    smtp = settings.smtp
+    authenticity = Authenticity(
+        AuthenticityOptions(smtp.senders, smtp.authserv_id, tuple(smtp.trusted_relays), tuple(smtp.dns_servers), smtp.dns_seconds)
+    )
     steps: dict[str, Step] = {
         "intake": Intake(
             store,
             PARSERS,
             Joiner(tokens),
+            authenticity.wanted,
             metrics,
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
             files=AttachmentLimits(settings.attachments.most, settings.attachments.largest_bytes),
         ),
         "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics, answering),
+        "check_sender": CheckSender(store, authenticity),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
         "answer": AnswerByMail(
             store,
@@ -234,7 +252,7 @@ def build(
         ),
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
-    worker = Worker(store, clock, FLOW, steps, log, metrics, node)
+    worker = Worker(store, clock, FLOW, steps, log, metrics, node, acceptance.give_way)
     boxes = Mailboxes(settings, store, clock, log, node)
     metrics.watch_mailboxes(boxes.gauges)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)

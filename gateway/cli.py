@@ -224,11 +224,10 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, mailboxes, mailer, terms, wording
-    from gateway import serve as serving
+    from gateway import bootstrap, mail_door, mailboxes, mailer, terms, wording
 
     settings = config.load()
-    serving.smtp_options(settings)
+    mail_door.smtp_options(settings)
     mailboxes.check_secrets(settings)
     in_force = bootstrap.load_plan(settings)
     own = terms.read(settings.home)
@@ -403,6 +402,7 @@ cli.add_typer(learning.trained_cli, name="trained")
 cli.add_typer(people.people_cli, name="people")
 cli.add_typer(people.token_cli, name="token")
 cli.add_typer(calls.calls_cli, name="calls")
+cli.add_typer(people.relay_cli, name="relay")
 
 
 if __name__ == "__main__":

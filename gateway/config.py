@@ -71,6 +71,11 @@ class Settings(BaseModel):
         return self.home / (self.drop.folder or "drop")
 
     @property
+    def relays_file(self) -> Path:
+        """The file of relays' passwords with the default filled in."""
+        return self.home / (self.smtp.users or "secrets/smtp.users")
+
+    @property
     def secrets_folder(self) -> Path:
         """Where secrets live, each in a file of mode 0600."""
         return self.home / "secrets"
@@ -125,8 +130,11 @@ def home(environ: Mapping[str, str] | None = None) -> Path:
     return Path((os.environ if environ is None else environ).get("JIESU_HOME") or "var").absolute()
 
 
-def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Settings:
-    """The settings of the home that the environment names. Raises `BadSetting`, which names key, value and remedy."""
+def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None, check_files: bool = True) -> Settings:
+    """The settings of the home that the environment names. Raises `BadSetting`, which names key, value and remedy.
+
+    check_files: False for the command that makes one of the files that the settings name.
+    """
     env = os.environ if environ is None else environ
     folder = home(env)
     chosen = file or (Path(env["JIESU_CONFIG"]) if env.get("JIESU_CONFIG") else None)
@@ -142,6 +150,13 @@ def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) 
     except ValidationError as error:
         raise _translated(error, values) from None
     _check_together(settings)
+    if check_files and settings.smtp.users and not settings.relays_file.is_file():
+        path = settings.relays_file
+        raise BadSetting(
+            "smtp.users",
+            f"找不到文件 {path}；请用 jiesu relay add 生成",
+            f"there is no file {path}; have it written by jiesu relay add",
+        )
     return settings
 
 
@@ -314,6 +329,20 @@ def _check_together(settings: Settings) -> None:
             f"“{web.host}” 对外开放而没有加密；请设置 web.tls_certificate 与 web.tls_key，或在 web.trusted_proxies 中写明反向代理",
             f"'{web.host}' is open to others without encryption; set web.tls_certificate and web.tls_key, or name your reverse proxy in web.trusted_proxies",  # noqa: E501
         )
+    if smtp.users and not smtp.tls_certificate:
+        raise BadSetting(
+            "smtp.users",
+            "密码只在加密后传送；请设置 smtp.tls_certificate 与 smtp.tls_key",
+            "passwords travel encrypted only; set smtp.tls_certificate and smtp.tls_key",
+        )
+    if smtp.authserv_id and not (smtp.trusted_relays or smtp.users):
+        raise BadSetting(
+            "smtp.authserv_id",
+            "任何人都能写这个邮件头；请在 smtp.trusted_relays 或 smtp.users 中写明中继",
+            "anybody can write that header; name your relays in smtp.trusted_relays or smtp.users",
+        )
+    if smtp.auth_required and not smtp.users:
+        raise BadSetting("smtp.auth_required", "还没有账号文件；请设置 smtp.users", "nobody has a password; set smtp.users")
     if smtp.enabled and not _is_loopback(smtp.host) and not smtp.tls_certificate and not smtp.trusted_relays:
         raise BadSetting(
             "smtp.host",

@@ -92,6 +92,8 @@ FLOW: tuple[Stage, ...] = (
     Stage(
         "triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake", wakes=("delivery", "answering")
     ),
+    # Whether a mail comes from the domain that it names. In a lane of its own, because the DNS may be slow and sorting waits for nothing.
+    Stage("check_sender", 8, timedelta(seconds=600), OWN_FAULT, behind_parked=True, lane="senders"),
     # An event goes to an endpoint. In a lane of its own, so that a slow endpoint does not hold up the sorting; and what is parked
     # holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
     Stage("deliver", 8, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
@@ -101,7 +103,7 @@ FLOW: tuple[Stage, ...] = (
 )
 
 # How many threads each lane has. A batch of deliveries ends with its slowest, so several are under way side by side.
-LANES: Mapping[str, int] = {"sorting": 1, "delivery": 4, "answering": 2}
+LANES: Mapping[str, int] = {"sorting": 1, "senders": 2, "delivery": 4, "answering": 2}
 
 # Claims in a row without a report after which a job is taken for one that kills its worker.
 MOST_UNREPORTED = 4

@@ -78,6 +78,7 @@ class Joiner(Protocol):
 class Intake:
     """The step from submission to message.
 
+    check_sender: whether the sender of a submission is to be checked.
     quiet, longest_wait: how long after the last line of a conversation, and at the latest after its first, it is sorted.
     files:               up to which number and size files are offered alone.
     """
@@ -87,6 +88,7 @@ class Intake:
         store: Store,
         parsers: Mapping[Channel, Parser],
         joiner: Joiner,
+        check_sender: Callable[[Submission], bool],
         metrics: Metrics,
         *,
         quiet: timedelta,
@@ -94,6 +96,7 @@ class Intake:
         files: AttachmentLimits,
     ) -> None:
         self._store, self._parsers, self._joiner, self._metrics = store, parsers, joiner, metrics
+        self._check_sender = check_sender
         self._quiet, self._longest_wait = quiet, longest_wait
         self._files = files
 
@@ -191,6 +194,8 @@ class Intake:
         if joining.bounced is not None:
             told = self._bounced(conn, joining.bounced, parsed, now)
             log.append(("Bounced", told))
+        if self._check_sender(submission):
+            jobs.enqueue(conn, [jobs.NewJob("check_sender", number, number, {"submission_id": submission_id})], now)
         if not joining.aside:
             # The pause counts from when the customer wrote, not from when we came to read it.
             pause_over = submission.received_at + self._quiet if submission.conversation else now

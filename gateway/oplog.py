@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "Parsed": "a submission's bytes were understood",
     "Joined": "a mail belongs to an older complaint, `joined`; its own number leads there from now on",
     "Bounced": "a mail server sent an answer back; `call` says whether the customer is on the call list now",
+    "SenderChecked": "whether a mail comes from the domain that it names: the results of SPF, DKIM and DMARC",
     "Classified": "a verdict was given",
     "Routed": "a department was assigned",
     "CautiousStart": "nothing is reviewed yet: only what the shipped thresholds are very sure of is routed alone",
@@ -68,6 +69,8 @@ VERBS: Mapping[str, str] = {
     "PasswordSet": "a person used a one-time link and set a password",
     "PeopleChanged": "a person was added, invited, disabled, or given a role",
     "TokensChanged": "a program's token was made or disabled",
+    "AcceptorEnded": "a process that takes mail in ended by itself and is started again",
+    "RelayRefused": "a mail relay's wrong name or password, or another try too soon",
     "Fault": "something of ours failed; the work goes on",
 }
 
@@ -91,6 +94,7 @@ _WARN = frozenset(
         "TermsLeftOut",
         "TermsNotRead",
         "RetrainingFailed",
+        "AcceptorEnded",
         "Drift",
         "Fault",
     }

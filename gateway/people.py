@@ -1,4 +1,4 @@
-"""The commands `people` and `token`: who may sign in to the console, and which program may ask for what."""
+"""The commands `people`, `token` and `relay`: who may sign in, which program may ask for what, which mail relay may log in."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 people_cli = typer.Typer(help="可以登录控制台的人员。 People who may sign in to the console.", no_args_is_help=True)
 token_cli = typer.Typer(help="程序调用接口用的令牌。 Tokens for programs that use the API.", no_args_is_help=True)
+
+relay_cli = typer.Typer(help="邮件入口的中继账号。 Accounts of relays at the door for mail.", no_args_is_help=True)
 
 _ROLES = {Role.AGENT: "客服专员 agent", Role.LEAD: "领导小组 lead", Role.OPERATOR: "管理员 operator"}
 Name = Annotated[str, typer.Argument(help="姓名，登录时使用。 The name, used to sign in.", metavar="NAME")]
@@ -129,6 +131,22 @@ def disable_token(name: Annotated[str, typer.Argument(help="程序的名字。 T
     with _staffing() as (_, staffing):
         staffing.disable_token(name)
     out.print(f"已停用：{name}  disabled: {name}", markup=False)
+
+
+@relay_cli.command("add")
+def add_relay(name: Annotated[str, typer.Argument(help="中继的账号名。 The relay's name.", metavar="NAME")]) -> None:
+    """给中继一个新密码，只显示这一次。 Gives a relay a new password, which is shown this once."""
+    from gateway import home, relays
+
+    settings = config.load(check_files=False)
+    home.prepare(settings.home)
+    path = settings.relays_file
+    password = home.token()
+    relays.add(path, name, password)
+    err.print("密码只显示这一次，请妥善保存。 The password is shown this once; keep it safe.")
+    if not settings.smtp.users:
+        err.print(f'请设置 smtp.users = "secrets/{path.name}" 后重启。 Set it, and start again.', markup=False)
+    sys.stdout.write(password + "\n")
 
 
 def link_of(base: str, token: str) -> str:

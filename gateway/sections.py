@@ -58,10 +58,35 @@ def _secret(value: str) -> str:
     return value
 
 
+def _mapped(values: list[str]) -> list[str]:
+    for value in values:
+        address, equals, stands_for = (part.strip() for part in value.partition("="))
+        if not (address and equals and stands_for) or " " in address:
+            raise Wrong(f"“{value}” 应写作“地址=名称”", f"'{value}' must be written 'address=name'")
+    return values
+
+
+def _addresses(values: list[str]) -> list[str]:
+    for value in values:
+        host, _, port = value.rpartition("#") if "#" in value else (value, "", "53")
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            host = ""
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise Wrong(
+                f"“{value}” 不是 IP 地址，例如 10.0.0.53 或 10.0.0.53#5353",
+                f"'{value}' is no IP address; write e.g. 10.0.0.53 or 10.0.0.53#5353",
+            )
+    return values
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Zone = Annotated[str, AfterValidator(_zone)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Networks = Annotated[list[str], AfterValidator(_networks)]
+Mapped = Annotated[list[str], AfterValidator(_mapped)]
+Addresses = Annotated[list[str], AfterValidator(_addresses)]
 Secret = Annotated[str, AfterValidator(_secret)]
 Seconds = Annotated[float, Field(gt=0, le=31_622_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -117,7 +142,49 @@ class Smtp(Section):
     trusted_relays: Networks = _key(
         [],
         "前置邮件服务器的地址或网段；列出后只接受它们的连接",
-        "addresses or networks of your mail relays; when named, only they may connect",
+        "addresses or networks of your mail relays; when named, only they may connect (or, with users, others who log in)",
+    )
+    recipients: list[str] = _key(
+        [],
+        "接受的收件地址或域名，其余回 550；留空全部接受（本网关从不转发）",
+        "addresses or domains that mail is taken for, others get 550; empty: all (nothing is ever relayed)",
+    )
+    estates: Mapped = _key(
+        [],
+        '收件地址（或域名）对应的楼盘，如 ["yujing@example.com=御景湾"]',
+        'the estate that a recipient (or domain) stands for, e.g. ["yujing@example.com=御景湾"]',
+    )
+    brands: Mapped = _key(
+        [],
+        '收件地址（或域名）对应的品牌，如 ["example.com=示例置业"]',
+        'the brand that a recipient (or domain) stands for, e.g. ["example.com=Example Homes"]',
+    )
+    users: str = _key(
+        "",
+        "中继账号文件（jiesu relay add 写入），相对于数据目录；有了它，STARTTLS 之后提供 AUTH",
+        "file of relays' passwords (written by jiesu relay add), relative to the home; with it AUTH is offered after STARTTLS",
+    )
+    auth_required: bool = _key(
+        False,
+        "是否人人必须登录；否则 trusted_relays 中的免登录，其余须登录（未列中继时登录可有可无）",
+        "whether everybody must log in; else trusted_relays need not and all others must (where none are named, logging in is optional)",
+    )
+    senders: Literal["auto", "always", "off"] = _key(
+        "auto",
+        "收下后是否核对发件域（SPF、DKIM、DMARC）：auto 只核对公网来信；结果只记录，从不拒收",
+        "whether sender domains are checked after acceptance (SPF, DKIM, DMARC); auto: mail from public addresses; never refuses",
+    )
+    authserv_id: str = _key(
+        "",
+        "中继在 Authentication-Results 中的名字；写明后采信中继的结果，不再自查",
+        "your relay's name in Authentication-Results; when named, its results are taken instead of our own check",
+    )
+    dns_servers: Addresses = _key([], "查询用的 DNS 服务器；留空用系统的", "DNS servers to ask; empty: the system's")
+    dns_seconds: Annotated[float, Field(gt=0, le=60)] = _key(
+        10, "一封邮件查询 DNS 的总时限（秒）", "longest time for all DNS questions about one mail, in seconds"
+    )
+    acceptors: Annotated[int, Field(ge=1, le=64)] = _key(
+        1, "收信进程数；1 为在主进程内收信", "processes that take mail in; 1: inside the gateway's own"
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-import ssl
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,9 +20,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from connectors.phone_drop import DropOptions, PhoneDrop
-from connectors.smtp import SmtpDoor, SmtpOptions
 from connectors.web_chat import ChatDoor, ChatOptions
-from gateway import home
+from gateway import home, mail_door
 from gateway.bootstrap import App
 from gateway.config import Settings
 from gateway.web import app as web
@@ -38,6 +37,8 @@ _LOOK_SECONDS = 10.0
 _REQUEST_SECONDS, _MOST_HEAD_BYTES = 30.0, 65_536
 # More than this waiting for a client that does not read (its own pings make us answer) is not waited for.
 _MOST_UNREAD_BYTES = 1_048_576
+# How long a thread may compute while the loop waits for the interpreter, in seconds; Python's own 0.005 costs each answer that much.
+_SWITCH_SECONDS = 0.0005
 # Enough threads that all mail connections can wait for a commit at once.
 _THREADS = 64
 
@@ -57,6 +58,7 @@ class Server:
     def __init__(self, app: App) -> None:
         self._app = app
         self._stop = asyncio.Event()
+        self.smtp: mail_door.Opened | None = None
 
     def stop(self) -> None:
         """Says that it is time; call it in the loop."""
@@ -67,7 +69,7 @@ class Server:
         app, settings = self._app, self._app.settings
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         loop = asyncio.get_running_loop()
-        smtp = SmtpDoor(app.accept, app.clock.now, smtp_options(settings)) if settings.smtp.enabled else None
+        smtp = self.smtp = mail_door.make(settings, app.offer, app.clock, app.log) if settings.smtp.enabled else None
         chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
         http = _Http(uvicorn_config(app, chat))
         drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None
@@ -283,23 +285,6 @@ def _spelt(address: tuple[str, int] | None) -> str | None:
     return f"{address[0]}:{address[1]}" if address else None
 
 
-def smtp_options(settings: Settings) -> SmtpOptions:
-    """The options of the door for mail."""
-    smtp = settings.smtp
-    return SmtpOptions(
-        host=smtp.host,
-        port=smtp.port,
-        max_bytes=smtp.max_bytes,
-        max_recipients=smtp.max_recipients,
-        max_connections=smtp.max_connections,
-        max_connections_per_address=smtp.max_connections_per_address,
-        idle_seconds=smtp.idle_seconds,
-        data_seconds=smtp.data_seconds,
-        tls=_tls("smtp", smtp.tls_certificate, smtp.tls_key),
-        trusted_relays=tuple(smtp.trusted_relays),
-    )
-
-
 def chat_options(settings: Settings) -> ChatOptions:
     """The options of the chat."""
     chat = settings.chat
@@ -343,27 +328,13 @@ def uvicorn_config(app: App, chat: ChatDoor | None) -> uvicorn.Config:
     )
 
 
-def _tls(section: str, certificate: str, key: str) -> ssl.SSLContext | None:
-    if not certificate:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certificate, key)
-    except (ssl.SSLError, OSError) as error:
-        raise BadSetting(
-            f"{section}.tls_certificate",
-            f"证书或私钥无法使用（{error}）；两者都应为 PEM 且相互匹配",
-            f"certificate or key cannot be used ({error}); both must be PEM and belong together",
-        ) from None
-    return context
-
-
 def serve(app: App, ready: Callable[[Addresses], None] | None = None) -> None:
     """Serves until a signal. Call it under the home's lock."""
 
     async def main() -> None:
         await Server(app).run(ready)
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         uvloop.run(main())
     finally:

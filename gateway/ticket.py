@@ -207,6 +207,8 @@ def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket
                 "attachments": [_attachment(link, file) for file in message.parsed.get("attachments", [])],
                 "turns": message.parsed.get("turns", []),
                 **{key: message.parsed[key] for key in ("aside", "joined", "claims") if key in message.parsed},
+                # What the address that was written to stands for, and whether the mail comes from the domain that it names.
+                **{key: value for key in ("brand", "authenticity") if (value := message.parsed.get("details", {}).get(key))},
             }
             for message in messages
         ],

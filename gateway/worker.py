@@ -51,7 +51,7 @@ def again(
 
 
 class Worker:
-    """Runs the jobs of a store. `name` is unlike any other worker's."""
+    """Runs the jobs of a store. `name` is unlike any other worker's; `give_way` waits before each batch of the first lane."""
 
     def __init__(
         self,
@@ -62,7 +62,9 @@ class Worker:
         log: OperatorLog,
         metrics: Metrics,
         name: str,
+        give_way: Callable[[threading.Event], None] | None = None,
     ) -> None:
+        self._give_way = give_way
         self._store, self._clock, self._flow, self._steps = store, clock, tuple(flow), steps
         self._log, self._metrics, self._name = log, metrics, name
         self._stopping = threading.Event()
@@ -107,6 +109,8 @@ class Worker:
         news = self._news[lane]
         while not self._stopping.is_set():
             news.clear()
+            if self._give_way is not None and lane == self._lanes[0]:
+                self._give_way(self._stopping)
             try:
                 handled = sum(self._run_stage(stage) for stage in stages)
                 if not handled:

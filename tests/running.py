@@ -27,22 +27,48 @@ from models.tables import submissions
 _UP_SECONDS, _DOWN_SECONDS = 30, 40
 
 
+def _nothing(_: Submission) -> None:
+    """Nobody watches."""
+
+
 @dataclass
 class Watched:
     """The real acceptance, with a place to fail or to wait at.
 
-    before: called in the door's thread before the commit; may raise or block. after: called when it is committed and nobody was told yet.
+    before: called in a thread of its own before the commit; may raise or block. after: called when it is committed and nobody was told yet.
     """
 
     real: Acceptance
-    before: Callable[[Submission], object] = lambda _: None
-    after: Callable[[Submission], object] = lambda _: None
+    before: Callable[[Submission], object] = _nothing
+    after: Callable[[Submission], object] = _nothing
 
     def accept(self, submission: Submission) -> Receipt:
         self.before(submission)
         receipt = self.real.accept(submission)
         self.after(submission)
         return receipt
+
+    def offer(self, submission: Submission, told: Callable[[Receipt | Exception], None]) -> None:
+        def run() -> None:
+            try:
+                receipt = self.accept(submission)
+            except Exception as error:
+                told(error)
+            else:
+                told(receipt)
+
+        if self.watched:
+            threading.Thread(target=run, daemon=True).start()
+        else:
+            self.real.offer(submission, told)
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches; else the offer goes straight to the real acceptance."""
+        return self.before is not _nothing or self.after is not _nothing
+
+    def close(self) -> None:
+        self.real.close()
 
 
 class RunningGateway:
@@ -101,6 +127,12 @@ class RunningGateway:
         """Says that it is time, and does not wait."""
         if self._thread.is_alive() and self._loop is not None and self._server is not None:
             self._loop.call_soon_threadsafe(self._server.stop)
+
+    @property
+    def door(self) -> Any:
+        """The door for mail."""
+        assert self._server is not None
+        return self._server.smtp
 
     @property
     def running(self) -> bool:

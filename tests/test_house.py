@@ -17,15 +17,17 @@ MODULES = {
     for folder in OURS
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
-STEPS = ("gateway.intake", "gateway.triage", "gateway.deliver", "gateway.answer")
+STEPS = ("gateway.intake", "gateway.triage", "gateway.check_sender", "gateway.deliver", "gateway.answer")
 # What steps and the records they make may know of the house.
 STEP_FRIENDS = ("gateway.store", "gateway.rules", "gateway.plan", "gateway.flow", "gateway.ticket", "gateway.metrics", "gateway.oplog")
 
 # Each library has one home; elsewhere it is not imported.
 HOMES: dict[str, tuple[str, ...]] = {
-    "aiosmtpd": ("connectors.smtp",),
     "aiosmtplib": ("gateway.mailer",),
     "imapclient": ("connectors.imap",),
+    "aiosmtpd": ("connectors.smtp", "connectors.smtp_connection"),
+    "dns": ("connectors.dns_lookup",),
+    "dkim": ("connectors.mail_authenticity",),
     "watchfiles": ("connectors.phone_drop",),
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),
@@ -36,7 +38,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ahocorasick_rs": ("classifiers.facets",),
     "aiohttp": ("gateway.tracker",),
     "structlog": ("gateway.oplog",),
-    "argon2": ("gateway.staffing",),
+    "argon2": ("gateway.staffing", "gateway.relays"),
     "prometheus_client": ("gateway.metrics",),
     "pydantic": ("gateway.config", "gateway.sections", "gateway.sections_mail", "gateway.sections_mailbox"),
     "openpyxl": ("gateway.spreadsheets",),
@@ -71,12 +73,20 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.calls",
     ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
-    "uvloop": ("gateway.serve",),
+    "uvloop": ("gateway.serve", "gateway.acceptor"),
     "fastapi": ("gateway.web",),
     "starlette": ("gateway.web", "gateway.devtracker", "gateway.devtracker_tickets", "connectors.web_chat"),
     "jinja2": ("gateway.web", "gateway.devtracker"),
     "websockets": ("gateway.samples",),
-    "anyio": ("connectors.smtp", "connectors.phone_drop", "connectors.web_chat", "gateway.web", "gateway.serve", "gateway.devtracker"),
+    "anyio": (
+        "connectors.smtp",
+        "connectors.phone_drop",
+        "connectors.web_chat",
+        "gateway.web",
+        "gateway.serve",
+        "gateway.devtracker",
+        "gateway.relays",
+    ),
 }
 
 

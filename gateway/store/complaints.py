@@ -89,6 +89,21 @@ def add_message(store: Store, conn: Connection, row: Mapping[str, object]) -> No
     conn.execute(store.insert(messages).values(**row).on_conflict_do_nothing())
 
 
+def details_of(conn: Connection, submission_id: int) -> dict[str, Any]:
+    """What was read of a message besides its texts; empty where there is no message."""
+    parsed = conn.execute(select(messages.c.parsed).where(messages.c.submission_id == submission_id)).scalar_one_or_none()
+    return dict((parsed or {}).get("details", {}))
+
+
+def add_detail(conn: Connection, submission_id: int, key: str, value: object) -> None:
+    """Adds what was found out about a message later."""
+    mine = messages.c.submission_id == submission_id
+    parsed = conn.execute(select(messages.c.parsed).where(mine).with_for_update()).scalar_one_or_none()
+    if parsed is not None:
+        details = {**parsed.get("details", {}), key: value}
+        conn.execute(update(messages).where(mine).values(parsed={**parsed, "details": details}))
+
+
 def load(conn: Connection, numbers: Sequence[str], *, hold: bool = False) -> dict[str, ComplaintRow]:
     """Complaints by number. `hold`: nobody else writes them until the caller's transaction ends (SQLite has one writer anyway)."""
     wanted = select(complaints).where(complaints.c.number.in_(numbers))

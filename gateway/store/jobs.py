@@ -197,7 +197,8 @@ def finish(conn: Connection, done: Sequence[Job], worker: str) -> bool:
         return True
     # The fence is that of `_still_mine`, for all at once.
     mine = tuple_(jobs.c.id, jobs.c.attempts).in_([(job.id, job.attempts) for job in done])
-    gone = delete(jobs).where(mine, jobs.c.state == RUNNING, jobs.c.leased_by == worker)
+    # The ids once more, because SQLite looks pairs up by reading the whole table.
+    gone = delete(jobs).where(jobs.c.id.in_([job.id for job in done]), mine, jobs.c.state == RUNNING, jobs.c.leased_by == worker)
     return conn.execute(gone).rowcount == len(done)
 
 

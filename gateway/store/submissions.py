@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from gateway.store import jobs
 from gateway.store.engine import Store
@@ -15,6 +15,18 @@ from models.submission import Channel, Receipt, Submission
 from models.tables import conversations, day_numbers, submissions
 
 _Key = tuple[Channel, str]
+
+# Built once; their building would cost more than their running.
+_KNOWN = select(submissions.c.source_key, submissions.c.id, submissions.c.number).where(
+    submissions.c.channel == bindparam("channel"), submissions.c.source_key.in_(bindparam("keys", expanding=True))
+)
+_RAISE = (
+    update(day_numbers)
+    .where(day_numbers.c.day == bindparam("this_day"))
+    .values(last=day_numbers.c.last + bindparam("count"))
+    .returning(day_numbers.c.last)
+)
+_KEEP = insert(submissions).returning(submissions.c.id, sort_by_parameter_order=True)
 
 
 def take_in(store: Store, conn: Connection, offered: Sequence[Submission], zone: ZoneInfo, now: datetime) -> list[Receipt]:
@@ -31,7 +43,7 @@ def take_in(store: Store, conn: Connection, offered: Sequence[Submission], zone:
     new: set[_Key] = set()
     if fresh:
         rows = _rows(store, conn, fresh.values(), now.astimezone(zone).strftime("%Y%m%d"))
-        ids = conn.execute(insert(submissions).returning(submissions.c.id, sort_by_parameter_order=True), rows).scalars()
+        ids = conn.execute(_KEEP, rows).scalars()
         for key, row, submission_id in zip(fresh, rows, ids, strict=True):
             receipts[key] = Receipt(submission_id=submission_id, number=row["number"])
             new.add(key)
@@ -51,13 +63,12 @@ def take_in(store: Store, conn: Connection, offered: Sequence[Submission], zone:
 
 
 def _known(conn: Connection, offered: Sequence[Submission]) -> dict[_Key, Receipt]:
-    keys = [(s.channel.value, s.source_key) for s in offered]
-    found = conn.execute(
-        select(submissions.c.channel, submissions.c.source_key, submissions.c.id, submissions.c.number).where(
-            tuple_(submissions.c.channel, submissions.c.source_key).in_(keys)
-        )
-    )
-    return {(Channel(row.channel), row.source_key): Receipt(row.id, row.number, duplicate=True) for row in found}
+    receipts: dict[_Key, Receipt] = {}
+    for channel in dict.fromkeys(s.channel for s in offered):
+        # A channel at a time: SQLite looks a list of pairs up by reading the whole table, and would get slower with each submission.
+        found = conn.execute(_KNOWN, {"channel": channel.value, "keys": [s.source_key for s in offered if s.channel is channel]})
+        receipts |= {(channel, row.source_key): Receipt(row.id, row.number, duplicate=True) for row in found}
+    return receipts
 
 
 def _rows(store: Store, conn: Connection, fresh: Iterable[Submission], day: str) -> list[dict[str, Any]]:
@@ -90,9 +101,12 @@ def _numbers(store: Store, conn: Connection, day: str, count: int) -> list[str]:
     """The next `count` numbers of the day, e.g. TS-20261123-0042."""
     if not count:
         return []
-    conn.execute(store.insert(day_numbers).values(day=day, last=0).on_conflict_do_nothing())
-    raised = update(day_numbers).where(day_numbers.c.day == day).values(last=day_numbers.c.last + count)
-    last = conn.execute(raised.returning(day_numbers.c.last)).scalar_one()
+    raising = {"this_day": day, "count": count}
+    last = conn.execute(_RAISE, raising).scalar_one_or_none()
+    if last is None:
+        # The first of the day.
+        conn.execute(store.insert(day_numbers).values(day=day, last=0).on_conflict_do_nothing())
+        last = conn.execute(_RAISE, raising).scalar_one()
     return [f"TS-{day}-{n:04d}" for n in range(last - count + 1, last + 1)]
 
 

@@ -26,6 +26,7 @@ from gateway.drift import Drift
 from gateway.examples import Examples
 from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
+from gateway.joining import Histories
 from gateway.learning_service import Learning
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
@@ -179,7 +180,9 @@ def build(
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
         ),
-        "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics),
+        "triage": Triage(
+            store, champion, caution, in_force, list(endpoints), links, name, metrics, Histories(store, settings.phone.join_days)
+        ),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
     }
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from gateway.sections import Chat, Classifier, Drop, General, Learning, Log, Plan, Section, Smtp, StoreSection, Tracker, Web, Wrong
+from gateway.sections_phone import Bucket, Phone
 from models.errors import BadSetting
 
 
@@ -34,6 +35,8 @@ class Settings(BaseModel):
     web: Web = Web()
     chat: Chat = Chat()
     drop: Drop = Drop()
+    phone: Phone = Phone()
+    bucket: Bucket = Bucket()
     tracker: Tracker = Tracker()
     classifier: Classifier = Classifier()
     learning: Learning = Learning()
@@ -212,6 +215,15 @@ def _check_together(settings: Settings) -> None:
             path = getattr(section, key)
             if path and not Path(path).is_file():
                 raise BadSetting(f"{name}.{key}", f"找不到文件 {path}", f"there is no file {path}")
+    bucket = settings.bucket
+    if bucket.enabled and not bucket.name:
+        raise BadSetting("bucket.name", "请写明存储桶名称（bucket.enabled 为 true）", "name the bucket (bucket.enabled is true)")
+    if "/" in bucket.keys_file or bucket.keys_file.startswith("."):
+        raise BadSetting(
+            "bucket.keys_file",
+            f"“{bucket.keys_file}” 不行，应为 secrets/ 中的文件名",
+            f"'{bucket.keys_file}' will not do: name a file in secrets/",
+        )
     web, smtp = settings.web, settings.smtp
     if not _is_loopback(web.host) and not web.tls_certificate and not web.trusted_proxies:
         raise BadSetting(

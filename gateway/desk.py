@@ -10,7 +10,8 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import complaints, corrections, desk, examples, jobs
+from gateway.store import calls, complaints, corrections, desk, examples, jobs, joining
+from gateway.store.calls import EarlierRow
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
 from gateway.store.engine import Store
@@ -19,6 +20,9 @@ from models.assignment import Priority
 from models.correction import UNDONE, Correction, Source, last_words
 from models.errors import Refused
 from models.staff import Session
+
+# So many other complaints of a number are shown.
+MOST_OTHERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Story:
     parked: Sequence[ParkedJob]
     # Whether it stands in the review queue.
     waits: bool
+    # Other complaints of the same telephone number, the newest first.
+    others: Sequence[EarlierRow] = ()
 
     @property
     def verdict(self) -> Mapping[str, Any]:
@@ -87,9 +93,13 @@ class Desk:
     def story(self, number: str) -> Story | None:
         """A complaint with everything; None when there is none of this number."""
         with self._store.read() as conn:
+            number = joining.leads_to(conn, number) or number
             complaint = complaints.load(conn, [number]).get(number)
             if complaint is None:
                 return None
+            mine = calls.of_numbers(conn, [number])[number]
+            phones = [one for one in (complaint.customer.phone, *(call.caller for call in mine)) if one]
+            others = calls.earlier(conn, callers=phones, call_ids=(), words=(), besides=[number]) if phones else []
             return Story(
                 complaint=complaint,
                 messages=complaints.conversation(conn, [number])[number],
@@ -100,6 +110,7 @@ class Desk:
                 originals=desk.originals_of(conn, number),
                 parked=jobs.parked(conn, number=number),
                 waits=desk.waits(conn, number),
+                others=others[:MOST_OTHERS],
             )
 
     def original(self, number: str, submission_id: int) -> tuple[str, bytes] | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from gateway import calls
 from gateway.flow import Report
 from gateway.store import complaints, jobs, submissions
 from gateway.store.engine import Store
@@ -84,6 +85,8 @@ class Intake:
                     "parsed": _kept(parsed),
                 },
             )
+            if submission.channel is Channel.PHONE:
+                calls.keep(self._store, conn, number, job.payload["submission_id"], submission.received_at, parsed, now)
             # The pause counts from when the customer wrote, not from when we came to read it.
             pause_over = submission.received_at + self._quiet if submission.conversation else now
             triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))

@@ -21,6 +21,7 @@ VERBS: Mapping[str, str] = {
     "Duplicate": "a submission that is known already was offered again",
     "NotAccepted": "a submission could not be committed; the sender was told to try again",
     "Parsed": "a submission's bytes were understood",
+    "Joined": "a call went to an earlier complaint of the same caller, and why",
     "Classified": "a verdict was given",
     "Routed": "a department was assigned",
     "CautiousStart": "nothing is reviewed yet: only what the shipped thresholds are very sure of is routed alone",

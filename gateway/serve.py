@@ -314,7 +314,14 @@ def chat_options(settings: Settings) -> ChatOptions:
 def drop_options(settings: Settings) -> DropOptions:
     """The options of the drop folder."""
     drop = settings.drop
-    return DropOptions(settings.drop_folder, drop.settle_seconds, drop.rescan_seconds, drop.max_bytes)
+    return DropOptions(
+        settings.drop_folder,
+        drop.settle_seconds,
+        drop.rescan_seconds,
+        drop.max_bytes,
+        drop.sidecar_wait_seconds,
+        drop.transcript_wait_seconds,
+    )
 
 
 def uvicorn_config(app: App, chat: ChatDoor | None) -> uvicorn.Config:

@@ -1,5 +1,8 @@
 """How an agent and how a customer speak: the words that tell them apart, with their weights, and the score of a text."""
 
+# A row of the table is one line, however long.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import re

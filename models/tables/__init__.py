@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.tables.answers import answers
 from models.tables.base import metadata
+from models.tables.calls import bucket_objects, calls, joined_numbers
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
 from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
@@ -16,6 +17,8 @@ __all__ = [
     "api_tokens",
     "assignments",
     "attempts",
+    "bucket_objects",
+    "calls",
     "complaints",
     "conversations",
     "corrections",
@@ -26,6 +29,7 @@ __all__ = [
     "examples",
     "installation",
     "jobs",
+    "joined_numbers",
     "messages",
     "metadata",
     "plans",

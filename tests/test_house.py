@@ -35,6 +35,7 @@ STEP_FRIENDS = (
 HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("connectors.smtp",),
     "watchfiles": ("connectors.phone_drop",),
+    "obstore": ("connectors.bucket",),
     "chardet": ("connectors",),
     "jieba": ("classifiers.segmenters",),
     "rjieba": ("classifiers.segmenters",),
@@ -67,7 +68,15 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": ("gateway.web", "gateway.devtracker", "gateway.devtracker_tickets", "connectors.web_chat"),
     "jinja2": ("gateway.web", "gateway.devtracker"),
     "websockets": ("gateway.samples",),
-    "anyio": ("connectors.smtp", "connectors.phone_drop", "connectors.web_chat", "gateway.web", "gateway.serve", "gateway.devtracker"),
+    "anyio": (
+        "connectors.smtp",
+        "connectors.phone_drop",
+        "connectors.bucket",
+        "connectors.web_chat",
+        "gateway.web",
+        "gateway.serve",
+        "gateway.devtracker",
+    ),
 }
 
 
@@ -114,7 +123,7 @@ def test_classifiers_know_texts_only(module: str) -> None:
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("connectors",))])
 def test_connectors_know_neither_the_house_nor_their_siblings(module: str) -> None:
-    doors = {"connectors.smtp", "connectors.web_chat", "connectors.phone_drop"}
+    doors = {"connectors.smtp", "connectors.web_chat", "connectors.phone_drop", "connectors.bucket"}
     assert {top(name) for name in ours(module)} <= {"models", "connectors"}
     assert not {name for name in ours(module) if within(name, ("models.tables",))}
     assert not {name for name in ours(module) if within(name, tuple(doors - {module}))}

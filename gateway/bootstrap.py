@@ -15,6 +15,7 @@ from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
 from gateway import config, home, plan, terms
 from gateway.acceptance import Acceptance
+from gateway.call_joining import Histories
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
 from gateway.clock import Clock, SystemClock
@@ -26,7 +27,6 @@ from gateway.drift import Drift
 from gateway.examples import Examples
 from gateway.flow import FLOW, LANES, Stage, Step
 from gateway.intake import Intake, Parser
-from gateway.joining import Histories
 from gateway.learning_service import Learning
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog

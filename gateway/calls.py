@@ -52,7 +52,19 @@ def keep(store: Store, conn: Connection, number: str, submission_id: int, receiv
         return
     recording = f"录音 {call['recording']}" if call.get("recording") else "没有录音链接"
     body = f"待回电：{why[0]}。来电号码 {parsed.hints.phone or '未知'}；{recording}。"
-    answer = Answer(0, number, AnswerKind.ACKNOWLEDGEMENT, f"callback:{submission_id}", Way.CALL, None, "zh", "待回电", body, "jiesu", now)
+    answer = Answer(
+        id=0,
+        number=number,
+        kind=AnswerKind.ACKNOWLEDGEMENT,
+        source_key=f"callback:{submission_id}",
+        way=Way.CALL,
+        to=None,
+        language="zh",
+        subject="待回电",
+        body=body,
+        by="jiesu",
+        at=now,
+    )
     answers.add(store, conn, answer, now)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import calls, complaints, corrections, desk, examples, jobs, joining
+from gateway.store import call_joining, calls, complaints, corrections, desk, examples, jobs
 from gateway.store.calls import EarlierRow
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
@@ -93,7 +93,7 @@ class Desk:
     def story(self, number: str) -> Story | None:
         """A complaint with everything; None when there is none of this number."""
         with self._store.read() as conn:
-            number = joining.leads_to(conn, number) or number
+            number = call_joining.resolve(conn, number)
             complaint = complaints.load(conn, [number]).get(number)
             if complaint is None:
                 return None

@@ -10,7 +10,7 @@ from connectors.base import Line, Standing
 from connectors.web_chat import read_line
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, jobs, joining, submissions
+from gateway.store import call_joining, complaints, corrections, jobs, submissions
 from gateway.store.engine import Store
 from models.errors import Unreadable
 from models.verdict import Decision
@@ -61,7 +61,7 @@ class Records:
     def whole(self, number: str) -> dict[str, Any] | None:
         """A complaint with everything, for the API; None when there is none of this number."""
         with self._store.read() as conn:
-            number = joining.leads_to(conn, number) or number
+            number = call_joining.resolve(conn, number)
             complaint = complaints.load(conn, [number]).get(number)
             if complaint is None:
                 return None

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from classifiers.base import Classifier, Query
 from gateway import rules, ticket
+from gateway.call_joining import Histories, Joining, Matter
 from gateway.flow import Report
-from gateway.joining import Histories, Joining, Matter
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, events, jobs, joining
+from gateway.store import call_joining, complaints, corrections, events, jobs
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
@@ -208,18 +208,17 @@ class Triage:
 
     def _joined(self, job: Job, message: MessageRow, found: Joining, now: datetime) -> Report:
         """A call that nobody was told of goes to the complaint that it is about, which is sorted again."""
-        why = {"code": found.code, "zh": found.zh, "en": found.en}
+        why = {"by": found.code, "zh": found.zh, "en": found.en}
 
         def write(conn: Connection) -> None:
-            reason = f"{found.code}: {found.zh} / {found.en}"
-            if joining.join(conn, message.submission_id, job.number, found.to_number, now, reason=reason, why=why):
+            if call_joining.join(conn, message.submission_id, job.number, found.to_number, now, why):
                 again = jobs.NewJob("triage", found.to_number, found.to_number, {}, run_at=now)
                 jobs.postpone_or_enqueue(conn, again, now, latest_after=timedelta(0))
             else:
                 # The other is gone or this one has grown: as if it had never been looked for.
                 raise complaints.Overtaken(job.number)
 
-        log: tuple[tuple[str, dict[str, object]], ...] = (("Joined", {"joined_to": found.to_number, "code": found.code}),)
+        log: tuple[tuple[str, dict[str, object]], ...] = (("Joined", {"joined": found.to_number, "by": found.code}),)
         return Report(job, RetryDecision(Next.DONE, "joined"), write, log)
 
 

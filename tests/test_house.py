@@ -28,7 +28,7 @@ STEP_FRIENDS = (
     "gateway.metrics",
     "gateway.oplog",
     "gateway.calls",
-    "gateway.joining",
+    "gateway.call_joining",
 )
 
 # Each library has one home; elsewhere it is not imported.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table
 
-from models.columns import UtcTime, Words
+from models.columns import UtcTime
 from models.tables.base import Id, metadata
 
 # One row a call that was taken in, whatever became of its transcript.
@@ -29,10 +29,10 @@ joined_numbers = Table(
     "joined_numbers",
     metadata,
     Column("number", String(32), primary_key=True),
-    Column("joined_to", String(32), nullable=False, index=True),
+    Column("joined", String(32), ForeignKey("complaints.number"), nullable=False, index=True),
     Column("at", UtcTime, nullable=False),
-    # A code, colon, sentence.
-    Column("reason", Words, nullable=False),
+    # How that was known: the code of a rule.
+    Column("by", String(16), nullable=False),
 )
 
 # Objects of a bucket that were taken in and stay there: which one, and in which version.

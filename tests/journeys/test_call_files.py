@@ -169,3 +169,17 @@ def test_neighbours_know_one_another() -> None:
     assert near.partners("b.txt.json") == ["b.txt"]
     assert near.partners("c.meta.json") == ["c.json"]
     assert near.partners("d.json") == []
+
+
+def test_an_archive_is_never_unpacked_and_parked_with_its_reason(gateway: RunningGateway) -> None:
+    import io
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../x.txt", "客户：我家漏水\n" * 100_000)
+    (gateway.drop / "calls.zip.part").write_bytes(packed.getvalue())
+    (gateway.drop / "calls.zip.part").rename(gateway.drop / "calls.zip")
+    eventually(lambda: gateway.log("Parked"))
+    assert gateway.log("Parked")[0]["code"] == "not_text"
+    assert [one.raw for one in gateway.committed()] == [packed.getvalue()]

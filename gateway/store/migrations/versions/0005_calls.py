@@ -36,12 +36,13 @@ def upgrade() -> None:
     op.create_table(
         "joined_numbers",
         sa.Column("number", sa.String(length=32), nullable=False),
-        sa.Column("joined_to", sa.String(length=32), nullable=False),
+        sa.Column("joined", sa.String(length=32), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("by", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(["joined"], ["complaints.number"], name=op.f("fk_joined_numbers_joined")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_joined_numbers")),
     )
-    op.create_index(op.f("ix_joined_numbers_joined_to"), "joined_numbers", ["joined_to"], unique=False)
+    op.create_index(op.f("ix_joined_numbers_joined"), "joined_numbers", ["joined"], unique=False)
     op.create_table(
         "bucket_objects",
         sa.Column("place", sa.String(length=64), nullable=False),

@@ -9,17 +9,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from models.tables import answers, calls, complaints, joined_numbers, messages, submissions
 
-# A number leads to a complaint by way of fewer others.
-_MOST_STEPS = 20
 
-
-def join(
-    conn: Connection, submission_id: int, from_number: str, to_number: str, at: datetime, *, reason: str, why: Mapping[str, str]
-) -> bool:
+def join(conn: Connection, submission_id: int, from_number: str, to_number: str, at: datetime, why: Mapping[str, str]) -> bool:
     """Moves a submission, and what was made of it, from the complaint that it began to an earlier one, on the caller's transaction.
 
-    reason: a code, colon, sentence; why: the same as it is kept beside the message. False, and nothing is written, where the earlier
-    complaint is gone or the other has more than this one submission.
+    why: the code of the rule as `by`, and its sentences as `zh` and `en`; kept beside the message. False, and nothing is written, where
+    the earlier complaint is gone or the other has more than this one submission.
     """
     c, m, s = complaints.c, messages.c, submissions.c
     known = conn.execute(select(c.number, c.triaged_through).where(c.number == to_number).with_for_update()).first()
@@ -27,7 +22,7 @@ def join(
     message = conn.execute(select(m.id, m.parsed).where(m.submission_id == submission_id, m.number == from_number)).first()
     if known is None or others or message is None or from_number == to_number:
         return False
-    parsed = {**message.parsed, "joined": {"from": from_number, **why}}
+    parsed = {**message.parsed, "joined": {"number": from_number, **why}}
     conn.execute(update(messages).where(m.id == message.id).values(number=to_number, parsed=parsed))
     conn.execute(update(submissions).where(s.id == submission_id).values(number=to_number))
     conn.execute(update(calls).where(calls.c.number == from_number).values(number=to_number))
@@ -35,18 +30,14 @@ def join(
     if known.triaged_through and known.triaged_through >= message.id:
         # What was decided there later than this message was taken in has not seen it.
         conn.execute(update(complaints).where(c.number == to_number).values(triaged_through=message.id - 1))
+    # Whatever led to the number that goes leads on.
+    conn.execute(update(joined_numbers).where(joined_numbers.c.joined == from_number).values(joined=to_number))
     conn.execute(delete(complaints).where(c.number == from_number))
-    conn.execute(insert(joined_numbers).values(number=from_number, joined_to=to_number, at=at, reason=reason))
+    conn.execute(insert(joined_numbers).values(number=from_number, joined=to_number, at=at, by=why["by"]))
     return True
 
 
-def leads_to(conn: Connection, number: str) -> str | None:
-    """The number of the complaint that a joined number leads to; None where it was never joined."""
-    j = joined_numbers.c
-    found = None
-    for _ in range(_MOST_STEPS):
-        further = conn.execute(select(j.joined_to).where(j.number == (found or number))).scalar_one_or_none()
-        if further is None:
-            break
-        found = further
-    return found
+def resolve(conn: Connection, number: str) -> str:
+    """The complaint that a number leads to: itself, unless it was joined to another."""
+    joined = conn.execute(select(joined_numbers.c.joined).where(joined_numbers.c.number == number)).scalar_one_or_none()
+    return str(joined) if joined else number

@@ -22,6 +22,8 @@ from models.verdict import ComplaintClass, Verdict
 _COMPARED_CHARS, _ALIKE = 4000, 0.5
 # Fewer pairs of characters say nothing.
 _LEAST_PAIRS = 12
+# Recognisers fill silence with the same few words again and again; so much is nobody's invention.
+_OWN_WORDS = 40
 # So many earlier complaints of one caller are compared by their words.
 _MOST_COMPARED = 20
 _SPOKEN = re.compile(r"\w")
@@ -93,7 +95,7 @@ RULES: tuple[Rule, ...] = (
     # The same call again under another name; two callers never say the same to the letter, one caller's number may be lacking.
     Rule(
         "same_words",
-        lambda n, o: bool(n.words & o.words) and not _callers_differ(n, o),
+        lambda n, o: bool(n.words & o.words) and not _callers_differ(n, o) and (_same_caller(n, o) or len(n.said) >= _OWN_WORDS),
         "通话内容相同",
         "the very same words",
     ),

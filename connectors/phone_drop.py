@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import hashlib
 import itertools
 import os
 import signal
@@ -24,9 +23,12 @@ from pathlib import Path
 import anyio.to_thread
 from watchfiles import awatch
 
+from connectors import call_data
 from connectors.base import Accept, Now, Tell
+from connectors.call_data import LARGEST_SIDECAR, CallData
+from connectors.call_files import Neighbours, is_recording, may_be_sidecar
 from models.errors import JiesuError
-from models.submission import Channel, Receipt, Submission
+from models.submission import Receipt, Submission
 
 # Folders of ours inside the drop folder.
 _DONE, _QUARANTINE = "done", "quarantine"
@@ -52,6 +54,8 @@ class DropOptions:
     settle_seconds: float = 1
     rescan_seconds: float = 30
     max_bytes: int = 26_214_400
+    sidecar_wait_seconds: float = 0
+    transcript_wait_seconds: float = 600
 
 
 # Which file it is, and how it looks: inode, size, time of its last change.
@@ -74,6 +78,19 @@ class _Again:
     wait: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Sidecar:
+    """A sidecar: where, its bytes, and what it says of the call."""
+
+    path: Path
+    raw: bytes
+    data: CallData
+
+
+class _Wait(Exception):
+    """Not yet: something that belongs to the file is not there or not finished."""
+
+
 @dataclass(slots=True)
 class PhoneDrop:
     """Watches the folder. `tell` writes to the operator log."""
@@ -84,6 +101,8 @@ class PhoneDrop:
     options: DropOptions
     _looks: dict[Path, _Look] = field(default_factory=dict)
     _again: dict[Path, _Again] = field(default_factory=dict)
+    # What was found in files that may be sidecars; None for those that are none.
+    _sidecars: dict[Path, tuple[_Signature, _Sidecar | None]] = field(default_factory=dict)
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Takes in what is there and what comes, until `stop` is set."""
@@ -134,14 +153,16 @@ class PhoneDrop:
         """
         taken = 0
         seen: set[Path] = set()
-        for path in self._files():
+        for path, neighbours in self._files():
             if stopped():
                 return taken
             seen.add(path)
             if path in self._again and time.monotonic() < self._again[path].at:
                 continue
             try:
-                taken += self._take_if_ready(path)
+                taken += self._take_if_ready(path, neighbours)
+            except _Wait:
+                continue
             except FileNotFoundError:
                 # Its owner took it back meanwhile, or renamed it.
                 continue
@@ -154,6 +175,7 @@ class PhoneDrop:
                 return taken
         self._looks = {path: look for path, look in self._looks.items() if path in seen}
         self._again = {path: again for path, again in self._again.items() if path in seen}
+        self._sidecars = {path: found for path, found in self._sidecars.items() if path in seen}
         return taken
 
     def _try_again_later(self, path: Path, error: Exception | None = None) -> None:
@@ -170,7 +192,7 @@ class PhoneDrop:
             return False
         return bool(parts) and parts[0] not in (_DONE, _QUARANTINE)
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self) -> Iterator[tuple[Path, Neighbours]]:
         """What is in the folder and its subfolders and may be finished. A link is told like a file, also where it leads to a folder."""
         folders = [self.options.folder]
         while folders:
@@ -181,47 +203,136 @@ class PhoneDrop:
             except OSError:
                 # Taken away meanwhile, or not for us to see.
                 continue
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower().endswith(_UNFINISHED):
-                    continue
+            finished = [entry for entry in entries if not (entry.name.startswith(".") or entry.name.lower().endswith(_UNFINISHED))]
+            neighbours = Neighbours(entry.name for entry in finished)
+            for entry in finished:
                 path = here / entry.name
                 if not entry.is_dir(follow_symlinks=False):
-                    yield path
+                    yield path, neighbours
                 elif here != self.options.folder or entry.name not in (_DONE, _QUARANTINE):
                     folders.append(path)
 
-    def _take_if_ready(self, path: Path) -> int:
+    def _take_if_ready(self, path: Path, neighbours: Neighbours) -> int:
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
             self._set_aside(path, "no_plain_file", "不是普通文件", "is not a plain file")
             return 0
+        signature = self._settled(path, found)
+        if is_recording(path.name):
+            return self._leave_recording(path, found, neighbours)
+        if may_be_sidecar(path.name) and (known := self._sidecar(path, signature, found.st_size)):
+            return self._take_sidecar(known, found, neighbours)
+        if found.st_size > self.options.max_bytes:
+            limit = self.options.max_bytes
+            self._set_aside(path, "too_large", f"文件超过上限 {limit} 字节（drop.max_bytes）", f"is larger than drop.max_bytes ({limit})")
+            return 0
+        sidecar = self._sidecar_of(path, found, neighbours)
+        raw = self._readable(path, signature)
+        if raw is None:
+            return 0
+        receipt = self.accept(self._submission(path, raw, sidecar))
+        # The sidecar goes last: one that a crash leaves behind alone is set aside, and makes no second complaint.
+        for recording in neighbours.recordings(path.name):
+            self._move_to_done(path.with_name(recording), receipt)
+        if _signature(path.lstat()) == signature:
+            self._move_to_done(path, receipt)
+        # Else another file has taken its name meanwhile, and is looked at next.
+        if sidecar:
+            self._move_to_done(sidecar.path, receipt)
+        return 1
+
+    def _settled(self, path: Path, found: os.stat_result) -> _Signature:
+        """How the file looks, once it has been left alone long enough. Raises `_Wait` before."""
         signature = _signature(found)
         before = self._looks.get(path)
         if before is None or before.signature != signature:
             before = self._looks[path] = _Look(signature, time.monotonic())
         alone_for = time.monotonic() - before.since
         if alone_for < self.options.settle_seconds and time.time() - found.st_mtime < max(_OLD_SECONDS, self.options.settle_seconds):
-            return 0
-        if found.st_size > self.options.max_bytes:
-            limit = self.options.max_bytes
-            self._set_aside(path, "too_large", f"文件超过上限 {limit} 字节（drop.max_bytes）", f"is larger than drop.max_bytes ({limit})")
-            return 0
+            raise _Wait
+        return signature
+
+    def _waited(self, path: Path, found: os.stat_result) -> float:
+        """How long the file has been here, in seconds; moving it in sets the time of its last change of state."""
+        return max(time.monotonic() - self._looks[path].since, time.time() - max(found.st_mtime, found.st_ctime))
+
+    def _readable(self, path: Path, signature: _Signature) -> bytes | None:
+        """All bytes; None when the file is not finished or was set aside because it cannot be read."""
         try:
-            raw = self._read(path, signature, even_if_open=alone_for > _HELD_OPEN_SECONDS)
+            return self._read(path, signature, even_if_open=time.monotonic() - self._looks[path].since > _HELD_OPEN_SECONDS)
         except OSError as error:
             if error.errno not in _FAULT_OF_THE_FILE:
                 raise
             self._set_aside(path, "unreadable", f"无法读取：{error.strerror}", f"cannot be read: {error.strerror}")
+            return None
+
+    def _sidecar(self, path: Path, signature: _Signature, size: int) -> _Sidecar | None:
+        """The sidecar that this file is; None where it is none. Read once. Raises `_Wait` while it is being written."""
+        known = self._sidecars.get(path)
+        if known is None or known[0] != signature:
+            found = None
+            if size <= LARGEST_SIDECAR:
+                raw = self._readable(path, signature)
+                if raw is None:
+                    raise _Wait
+                fields = call_data.sidecar(raw)
+                found = _Sidecar(path, raw, call_data.read(fields, centre=self._centre(path))) if fields is not None else None
+            known = self._sidecars[path] = (signature, found)
+        return known[1]
+
+    def _sidecar_of(self, path: Path, found: os.stat_result, neighbours: Neighbours) -> _Sidecar | None:
+        """The sidecar of a transcript. Raises `_Wait` while it is unfinished, or may still come."""
+        for name in neighbours.sidecars(path.name):
+            beside = path.with_name(name)
+            try:
+                looks = beside.lstat()
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISREG(looks.st_mode):
+                continue
+            if sidecar := self._sidecar(beside, self._settled(beside, looks), looks.st_size):
+                return sidecar
+        # What a speech service writes as JSON has no sidecar of the same name; a text may have one that is on its way.
+        if not may_be_sidecar(path.name) and self._waited(path, found) < self.options.sidecar_wait_seconds:
+            raise _Wait
+        return None
+
+    def _take_sidecar(self, sidecar: _Sidecar, found: os.stat_result, neighbours: Neighbours) -> int:
+        """A sidecar goes with its transcript. Without one it waits, and is a call to be called back where there is a recording."""
+        path = sidecar.path
+        partners = [name for name in neighbours.partners(path.name) if path.with_name(name).exists()]
+        if any(not is_recording(name) for name in partners) or self._waited(path, found) < self.options.transcript_wait_seconds:
             return 0
-        if raw is None:
+        if not partners and not sidecar.data.recording:
+            self._set_aside(
+                path,
+                "sidecar_without_transcript",
+                "只有通话信息，没有同名的转写文件或录音",
+                "tells of a call whose transcript or recording never came",
+            )
             return 0
-        receipt = self.accept(self._submission(path, raw))
-        if _signature(path.lstat()) == signature:
-            self._move_to_done(path, receipt)
-        # Else another file has taken its name meanwhile, and is looked at next.
-        self._looks.pop(path, None)
-        self._again.pop(path, None)
+        receipt = self.accept(self._submission(path, sidecar.raw, sidecar, no_transcript=True))
+        for name in partners:
+            self._move_to_done(path.with_name(name), receipt)
+        self._move_to_done(path, receipt)
         return 1
+
+    def _leave_recording(self, path: Path, found: os.stat_result, neighbours: Neighbours) -> int:
+        """A recording goes with its transcript or its sidecar; alone it tells nobody who called."""
+        if neighbours.sidecars(path.name) or self._waited(path, found) < self.options.transcript_wait_seconds:
+            return 0
+        self._set_aside(
+            path,
+            "recording_without_transcript",
+            "只有录音，没有同名的转写文件或通话信息（.json）；网关不做语音识别",
+            "is a recording without a transcript or a sidecar; jiesu recognises no speech",
+        )
+        return 0
+
+    def _centre(self, path: Path) -> str | None:
+        """The call centre: the first folder inside the drop folder."""
+        folders = path.relative_to(self.options.folder).parts[:-1]
+        return os.fsencode(folders[0]).decode("utf-8", "replace")[:60] if folders else None
 
     def _read(self, path: Path, signature: _Signature, *, even_if_open: bool) -> bytes | None:
         """All bytes; None when the file is not finished. Never follows a link, never waits on a pipe."""
@@ -233,23 +344,25 @@ class PhoneDrop:
             unchanged = _signature(os.fstat(handle)) == signature and len(raw) == signature[1]
         return raw if unchanged else None
 
-    def _submission(self, path: Path, raw: bytes) -> Submission:
-        name = str(path.relative_to(self.options.folder))
-        return Submission(
-            channel=Channel.PHONE,
-            raw=raw,
-            media_type="application/octet-stream",
-            # Two calls without a word have the same bytes; the same file found again after a crash has the same name too.
-            source_key="sha256:" + hashlib.sha256(os.fsencode(name) + b"\0" + raw).hexdigest(),
-            received_at=self.now(),
-            envelope={"door": "drop", "file_name": os.fsencode(name).decode("utf-8", "replace")},
-        )
+    def _submission(self, path: Path, raw: bytes, sidecar: _Sidecar | None, *, no_transcript: bool = False) -> Submission:
+        name = os.fsencode(path.relative_to(self.options.folder))
+        data = sidecar.data if sidecar else CallData(centre=self._centre(path))
+        envelope: dict[str, object] = {"door": "drop", "file_name": name.decode("utf-8", "replace")}
+        if no_transcript:
+            envelope["no_transcript"] = True
+        elif sidecar:
+            envelope["sidecar"] = sidecar.raw.decode("utf-8", "replace")
+        return call_data.submission(raw, name, data, self.now(), envelope)
 
     def _move_to_done(self, path: Path, receipt: Receipt) -> None:
         """Only now, after commit. The number stands before the name, so that a person finds the one by the other."""
         folder = self.options.folder / _DONE / f"{self.now():%Y%m%d}"
         folder.mkdir(parents=True, exist_ok=True)
-        path.replace(folder / _cut(f"{receipt.number}-{receipt.submission_id}-{path.name}"))
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(folder / _cut(f"{receipt.number}-{receipt.submission_id}-{path.name}"))
+        self._looks.pop(path, None)
+        self._again.pop(path, None)
+        self._sidecars.pop(path, None)
 
     def _set_aside(self, path: Path, code: str, zh: str, en: str) -> None:
         folder = self.options.folder / _QUARANTINE

@@ -19,6 +19,7 @@ from gateway.acceptance import Acceptance
 from gateway.answer import AnswerByMail, Mailer
 from gateway.answering import Answering, new_message_id
 from gateway.attachments import Attachments, Opener
+from gateway.call_joining import Histories
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
 from gateway.check_sender import CheckSender
@@ -238,7 +239,9 @@ def build(
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
             files=AttachmentLimits(settings.attachments.most, settings.attachments.largest_bytes),
         ),
-        "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics, answering),
+        "triage": Triage(
+            store, champion, caution, in_force, list(endpoints), links, name, metrics, answering, Histories(store, settings.phone.join_days)
+        ),
         "check_sender": CheckSender(store, authenticity),
         "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
         "answer": AnswerByMail(

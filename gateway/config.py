@@ -36,6 +36,7 @@ from gateway.sections import (
 )
 from gateway.sections_mail import Mail
 from gateway.sections_mailbox import Mailbox, problem
+from gateway.sections_phone import Bucket, Phone
 from models.errors import BadSetting
 
 
@@ -53,6 +54,8 @@ class Settings(BaseModel):
     chat: Chat = Chat()
     drop: Drop = Drop()
     attachments: Attachments = Attachments()
+    phone: Phone = Phone()
+    bucket: Bucket = Bucket()
     tracker: Tracker = Tracker()
     classifier: Classifier = Classifier()
     learning: Learning = Learning()
@@ -322,6 +325,15 @@ def _check_together(settings: Settings) -> None:
             raise BadSetting(f"mailbox.{box.name}.{found[0]}", *found[1:])
         if box.ca_file and not (settings.home / box.ca_file).is_file():
             raise BadSetting(f"mailbox.{box.name}.ca_file", f"找不到文件 {box.ca_file}", f"there is no file {box.ca_file}")
+    bucket = settings.bucket
+    if bucket.enabled and not bucket.name:
+        raise BadSetting("bucket.name", "请写明存储桶名称（bucket.enabled 为 true）", "name the bucket (bucket.enabled is true)")
+    if "/" in bucket.keys_file or bucket.keys_file.startswith("."):
+        raise BadSetting(
+            "bucket.keys_file",
+            f"“{bucket.keys_file}” 不行，应为 secrets/ 中的文件名",
+            f"'{bucket.keys_file}' will not do: name a file in secrets/",
+        )
     web, smtp = settings.web, settings.smtp
     if not _is_loopback(web.host) and not web.tls_certificate and not web.trusted_proxies:
         raise BadSetting(

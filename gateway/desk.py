@@ -10,8 +10,9 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import answers, attachments, complaints, corrections, desk, examples, jobs, threads
+from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, threads
 from gateway.store.answers import Try
+from gateway.store.calls import EarlierRow
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
 from gateway.store.engine import Store
@@ -22,6 +23,9 @@ from models.attachment import StoredAttachment
 from models.correction import UNDONE, Correction, Source, last_words
 from models.errors import Refused
 from models.staff import Session
+
+# So many other complaints of a number are shown.
+MOST_OTHERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,9 @@ class Story:
     def files_of(self, message: MessageRow) -> Sequence[StoredAttachment]:
         """What came with a message."""
         return [file for file in self.files if file.submission_id == message.submission_id]
+
+    # Other complaints of the same telephone number, the newest first.
+    others: Sequence[EarlierRow] = ()
 
     @property
     def verdict(self) -> Mapping[str, Any]:
@@ -108,6 +115,9 @@ class Desk:
             complaint = complaints.load(conn, [number]).get(number)
             if complaint is None:
                 return None
+            mine = calls.of_numbers(conn, [number])[number]
+            phones = [one for one in (complaint.customer.phone, *(call.caller for call in mine)) if one]
+            others = calls.earlier(conn, callers=phones, call_ids=(), words=(), besides=[number]) if phones else []
             return Story(
                 complaint=complaint,
                 messages=complaints.conversation(conn, [number])[number],
@@ -122,6 +132,7 @@ class Desk:
                 answers=answers.of_number(conn, number),
                 tries=answers.tries_of(conn, number),
                 joined=threads.joined_to(conn, number),
+                others=others[:MOST_OTHERS],
             )
 
     def original(self, number: str, submission_id: int) -> tuple[str, bytes] | None:

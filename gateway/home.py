@@ -136,3 +136,20 @@ def terms_file(home: Path) -> Path:
 def has_no_store(home: Path) -> bool:
     """Whether no store was made here yet (SQLite only; of a store elsewhere this says nothing)."""
     return not (home / "jiesu.db").exists()
+
+
+def key_pair(path: Path, key: str) -> tuple[str, str] | None:
+    """An access key id and its secret, the two lines of a file; None where there is no file. Raises `BadSetting`, which names `key`."""
+    try:
+        lines = path.read_text("utf-8").split()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    if len(lines) != 2:
+        raise BadSetting(
+            key,
+            f"{path.name} 应有两行：访问密钥 ID 与密钥",
+            f"{path.name} must have two lines: the access key id and the secret",
+        )
+    return lines[0], lines[1]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from gateway import call_records
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.store import answers, attachments, complaints, jobs, submissions, threads
@@ -194,6 +195,8 @@ class Intake:
         if joining.bounced is not None:
             told = self._bounced(conn, joining.bounced, parsed, now)
             log.append(("Bounced", told))
+        if submission.channel is Channel.PHONE:
+            call_records.keep(self._store, conn, number, submission_id, submission.received_at, parsed, now)
         if self._check_sender(submission):
             jobs.enqueue(conn, [jobs.NewJob("check_sender", number, number, {"submission_id": submission_id})], now)
         if not joining.aside:

@@ -241,6 +241,14 @@ class Drop(Section):
     settle_seconds: Seconds = _key(1, "文件多久不再变化才收取（秒）", "seconds a file must have been left alone before it is taken")
     rescan_seconds: Seconds = _key(30, "全目录复查间隔（秒）", "seconds between looks at the whole folder")
     max_bytes: Count = _key(26_214_400, "单个文件上限（字节）", "largest file, in bytes")
+    sidecar_wait_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = _key(
+        2, "文本转写等同名通话信息（.json）多久（秒）", "seconds that a text waits for its sidecar (.json)"
+    )
+    transcript_wait_seconds: Seconds = _key(
+        600,
+        "录音或通话信息等转写文件多久（秒）；过后有录音的列为待回电，其余隔离",
+        "seconds that a recording or sidecar waits for its transcript; then the call is to be called back, or the file is set aside",
+    )
 
 
 class Attachments(Section):

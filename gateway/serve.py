@@ -19,11 +19,13 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from connectors.bucket import BucketDoor, BucketOptions
 from connectors.phone_drop import DropOptions, PhoneDrop
 from connectors.web_chat import ChatDoor, ChatOptions
 from gateway import home, mail_door
 from gateway.bootstrap import App
 from gateway.config import Settings
+from gateway.store.bucket import BucketLedger
 from gateway.web import app as web
 from models.errors import BadSetting
 
@@ -73,7 +75,9 @@ class Server:
         chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
         http = _Http(uvicorn_config(app, chat))
         drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None
+        bucket = _bucket(app) if settings.bucket.enabled else None
         watching: asyncio.Task[None] | None = None
+        fetching: asyncio.Task[None] | None = None
         sorting: asyncio.Task[None] | None = None
         try:
             smtp_address = await _opened("smtp", settings.smtp.port, smtp.open()) if smtp else None
@@ -81,6 +85,8 @@ class Server:
             if drop is not None:
                 _prepared(drop)
                 watching = loop.create_task(drop.watch(self._stop))
+            if bucket is not None:
+                fetching = loop.create_task(bucket.watch(self._stop))
             # Signals reach the main thread only; whoever runs us in another calls `stop`.
             if threading.current_thread() is threading.main_thread():
                 for sign in (signal.SIGINT, signal.SIGTERM):
@@ -99,7 +105,7 @@ class Server:
             sorting = loop.create_task(self._begin_to_sort())
             if ready is not None:
                 ready(addresses)
-            await self._until_stopped(http, watching)
+            await self._until_stopped(http, watching, fetching)
             app.log.write("Stopping")
         finally:
             # Also when one door broke or could not be opened: the others close in good order.
@@ -112,6 +118,8 @@ class Server:
             if watching is not None:
                 await asyncio.wait([watching], timeout=10)
             await anyio.to_thread.run_sync(app.mailboxes.stop)
+            if watched := [task for task in (watching, fetching) if task is not None]:
+                await asyncio.wait(watched, timeout=10)
             if sorting is not None:
                 await asyncio.wait([sorting])
             await anyio.to_thread.run_sync(app.retrain_watch.stop)
@@ -132,13 +140,12 @@ class Server:
             self._app.retrain_watch.start()
             self._app.drift.start()
 
-    async def _until_stopped(self, http: _Http, watching: asyncio.Task[None] | None) -> None:
+    async def _until_stopped(self, http: _Http, *watching: asyncio.Task[None] | None) -> None:
         waits: set[asyncio.Task[object]] = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(http.served())}
-        if watching is not None:
-            waits.add(watching)
+        waits.update(task for task in watching if task is not None)
         done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         self._stop.set()
-        for task in others - {watching}:
+        for task in others - set(watching):
             task.cancel()
         for task in done:
             # A door that broke ends the gateway with its error rather than leave it half open.
@@ -301,7 +308,34 @@ def chat_options(settings: Settings) -> ChatOptions:
 def drop_options(settings: Settings) -> DropOptions:
     """The options of the drop folder."""
     drop = settings.drop
-    return DropOptions(settings.drop_folder, drop.settle_seconds, drop.rescan_seconds, drop.max_bytes)
+    return DropOptions(
+        settings.drop_folder,
+        drop.settle_seconds,
+        drop.rescan_seconds,
+        drop.max_bytes,
+        drop.sidecar_wait_seconds,
+        drop.transcript_wait_seconds,
+    )
+
+
+def _bucket(app: App) -> BucketDoor:
+    """The door to the bucket of the settings, with its keys from their file."""
+    settings = app.settings
+    bucket, drop = settings.bucket, settings.drop
+    options = BucketOptions(
+        name=bucket.name,
+        endpoint=bucket.endpoint,
+        region=bucket.region,
+        prefix=bucket.prefix,
+        virtual_hosted=bucket.virtual_hosted,
+        keys=home.key_pair(settings.secrets_folder / bucket.keys_file, "bucket.keys_file"),
+        poll_seconds=bucket.poll_seconds,
+        after=bucket.after,
+        max_bytes=bucket.max_bytes,
+        sidecar_wait_seconds=drop.sidecar_wait_seconds,
+        transcript_wait_seconds=drop.transcript_wait_seconds,
+    )
+    return BucketDoor(app.accept, app.clock.now, app.log.write, BucketLedger(app.store), options)
 
 
 def uvicorn_config(app: App, chat: ChatDoor | None) -> uvicorn.Config:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from classifiers.agent_conduct import conduct_of
+from gateway.call_records import call_back_of
 from gateway.store.complaints import ComplaintRow, MessageRow
 from models.answer import Answer
 from models.assignment import Assignment
@@ -96,7 +98,7 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
         "channel": complaint.channel.value,
         "received_at": _iso(complaint.received_at),
         "title": complaint.title[:200],
-        "summary": _summary(complaint.title, matter),
+        "summary": _summary(complaint.title, matter, to_call_back(triaged.messages)),
         "matter": matter[:_MATTER_CHARS],
         "matter_truncated": len(matter) > _MATTER_CHARS,
         "messages": len(triaged.messages),
@@ -105,6 +107,7 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
             for message in triaged.messages
             for a in message.parsed.get("attachments", [])
         ][:20],
+        **call_json(triaged.messages),
         "customer": {key: value[:_NAME_CHARS] for key, value in triaged.customer.found().items()},
         "missing": list(triaged.customer.missing()),
         "class": decided["primary"],
@@ -120,6 +123,37 @@ def ticket_json(triaged: Triaged) -> dict[str, Any]:
 def _attachment(link: str, kept: Mapping[str, Any]) -> dict[str, Any]:
     """A file with the address of its bytes, where it is offered alone. Files that were read before there were ids have neither."""
     return {**kept, "link": f"{link}/attachments/{kept['id']}"} if "id" in kept and "state" not in kept else dict(kept)
+
+
+def to_call_back(messages: Sequence[MessageRow]) -> str | None:
+    """Why the customer must be rung up, in Chinese; None where he has told us what he wants, in whichever call."""
+    if any(message.said.strip() for message in messages):
+        return None
+    found = (call_back_of(message.said, message.parsed.get("defects", ())) for message in messages)
+    return next((zh for why in found if why for zh in why[:1]), None)
+
+
+def agent_conduct(messages: Sequence[MessageRow]) -> list[dict[str, Any]]:
+    """What agents said that bears out a complaint about service, each with its turn; `message` counts from 1."""
+    return [
+        {"code": one.code, "name": one.zh, "cue": one.cue, "text": one.text, "message": place, "turn": one.turn + 1, "start": one.start}
+        for place, message in enumerate(messages, 1)
+        for one in conduct_of(message.parsed.get("turns", ()))
+    ]
+
+
+def call_json(messages: Sequence[MessageRow]) -> dict[str, Any]:
+    """What a ticket says of the calls: nothing where there was none."""
+    calls = [call for message in messages if isinstance(call := message.parsed.get("details", {}).get("call"), dict)]
+    if not calls:
+        return {}
+    kept = ("id", "started_at", "duration", "caller", "agent", "recording", "centre")
+    return {
+        # The newest calls; a link is text to be shown, nobody has fetched it.
+        "calls": [{key: call[key] for key in kept if call.get(key) is not None} for call in calls[-5:]],
+        "call_back": to_call_back(messages),
+        "agent_conduct": agent_conduct(messages)[:5],
+    }
 
 
 def event_of(kind: EventType, triaged: Triaged, at: datetime, *, supersedes: str | None) -> Event:
@@ -149,9 +183,9 @@ def _fitted(payload: dict[str, Any]) -> str:
     return spelt
 
 
-def _summary(title: str, matter: str) -> str:
+def _summary(title: str, matter: str, call_back: str | None) -> str:
     """One line for lists: the title where there is one, else the beginning of the matter."""
-    line = " ".join((title or matter).split()) or "（没有可读的内容，请联系顾客询问）"
+    line = " ".join((title or matter).split()) or (f"待回电：{call_back}" if call_back else "（没有可读的内容，请联系顾客询问）")
     return line if len(line) <= _SUMMARY_CHARS else line[: _SUMMARY_CHARS - 1] + "…"
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from classifiers.base import Classifier, Query
 from gateway import rules, ticket
+from gateway.call_joining import Histories, Joining, Matter
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, events
+from gateway.store import call_joining, complaints, corrections, events, jobs
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
@@ -77,6 +78,7 @@ class Triage:
     endpoints: the names of those that are told.
     links:     the address under which a complaint is found, before its number.
     installation: the name of this installation.
+    histories: what callers have complained of before.
     """
 
     def __init__(
@@ -90,10 +92,12 @@ class Triage:
         installation: str,
         metrics: Metrics,
         acknowledger: Acknowledger,
+        histories: Histories,
     ) -> None:
         self._acknowledger = acknowledger
         self._store, self._champion, self._decider, self._plan = store, champion, decider, plan
         self._endpoints, self._links, self._installation, self._metrics = tuple(endpoints), links, installation, metrics
+        self._histories = histories
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Classifies the batch in one call and decides for each."""
@@ -110,10 +114,22 @@ class Triage:
             self._decider.decide(classifier, verdict, records[n].channel.value, n, now)
             for n, verdict in zip(numbers, verdicts, strict=True)
         ]  # fmt: skip
-        return [
-            self._report(job, records[job.number], talks[job.number], one, settled.get(job.number), now)
-            for job, one in zip(batch, decided, strict=True)
-        ]  # fmt: skip
+        past = self._histories.of({n: (records[n], talks[n], verdict) for n, verdict in zip(numbers, verdicts, strict=True)})
+        before: list[Matter] = []
+        reports: list[Report] = []
+        for job, one in zip(batch, decided, strict=True):
+            n = job.number
+            customer = _customer(one.verdict, talks[n])
+            if history := past.get(n):
+                matter = self._histories.matter(records[n], talks[n], one.verdict, customer, history)
+                alone = records[n].state is ComplaintState.RECEIVED and len(talks[n]) == 1
+                if alone and (found := self._histories.decide(matter, history, before)):
+                    reports.append(self._joined(job, talks[n][-1], found, now))
+                    continue
+                before.append(matter)
+                customer = customer.or_else(history.known)
+            reports.append(self._report(job, records[n], talks[n], one, settled.get(n), customer, now))
+        return reports
 
     def idle(self, now: datetime) -> bool:
         """Nothing to look for."""
@@ -126,6 +142,7 @@ class Triage:
         messages: Sequence[MessageRow],
         decided: Decided,
         settled: ComplaintClass | None,
+        customer: Customer,
         now: datetime,
     ) -> Report:
         # What staff has said stays, whatever the customer adds.
@@ -140,7 +157,6 @@ class Triage:
             machine=all(message.machine for message in messages),
         )
         assignment = rules.assign(facts, self._plan, complaint.received_at)
-        customer = _customer(verdict, messages)
         triaged = ticket.Triaged(
             complaint, messages, customer, verdict, assignment, f"{self._links}/{complaint.number}", self._installation
         )
@@ -207,6 +223,21 @@ class Triage:
             ),
         ]
         return Report(job, RetryDecision(Next.DONE, "done"), write, log)
+
+    def _joined(self, job: Job, message: MessageRow, found: Joining, now: datetime) -> Report:
+        """A call that nobody was told of goes to the complaint that it is about, which is sorted again."""
+        why = {"by": found.code, "zh": found.zh, "en": found.en}
+
+        def write(conn: Connection) -> None:
+            if call_joining.join(conn, message.submission_id, job.number, found.to_number, now, why):
+                again = jobs.NewJob("triage", found.to_number, found.to_number, {}, run_at=now)
+                jobs.postpone_or_enqueue(conn, again, now, latest_after=timedelta(0))
+            else:
+                # The other is gone or this one has grown: as if it had never been looked for.
+                raise complaints.Overtaken(job.number)
+
+        log: tuple[tuple[str, dict[str, object]], ...] = (("Joined", {"joined": found.to_number, "by": found.code}),)
+        return Report(job, RetryDecision(Next.DONE, "joined"), write, log)
 
 
 def by_person(verdict: Verdict, klass: ComplaintClass) -> Verdict:

@@ -33,6 +33,9 @@ class Scope(StrEnum):
     MODELS_WRITE = "models:write"
     EXAMPLES_READ = "examples:read"
     EXAMPLES_WRITE = "examples:write"
+    TRANSCRIPTS_WRITE = "transcripts:write"
+    # For an address that a speech service calls back; opens nothing else.
+    TRANSCRIPTS_CALLBACK = "transcripts:callback"
 
 
 @dataclass(frozen=True, slots=True)

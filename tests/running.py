@@ -83,7 +83,13 @@ class RunningGateway:
 
     def __init__(self, home: Path, *, sender: Any = None, champion: Any = None, **settings: object) -> None:
         self.home = home
-        free = {"JIESU_HOME": str(home), "JIESU_SMTP_PORT": "0", "JIESU_WEB_PORT": "0", "JIESU_DROP_SETTLE_SECONDS": "0.2"}
+        free = {
+            "JIESU_HOME": str(home),
+            "JIESU_SMTP_PORT": "0",
+            "JIESU_WEB_PORT": "0",
+            "JIESU_DROP_SETTLE_SECONDS": "0.2",
+            "JIESU_DROP_SIDECAR_WAIT_SECONDS": "0",
+        }
         self.settings = config.load(free | {f"JIESU_{key.upper()}": str(value) for key, value in settings.items()})
         self.sender = sender or FakeSender()
         self.champion = champion or FakeChampion()

@@ -5,11 +5,13 @@ Each format has a file with a pair `recognise`, `read`; `formats.py` is the tabl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
-from connectors.transcripts.base import NO_SPEECH, Call, Transcript, has_words
+from connectors.transcripts.base import NO_SPEECH, NOT_TRANSCRIBED, Call, Transcript, has_words
 from connectors.transcripts.decoding import decoded, document
 from connectors.transcripts.formats import FORMATS
 from connectors.transcripts.roles import settle
@@ -90,7 +92,12 @@ def parse(submission: Submission) -> Parsed:
     Where nobody spoke or the recognition failed, `said` is empty and a defect says so: a complaint to be called back, no error.
     Raises `Unreadable` as `read_transcript` does.
     """
-    transcript = read_transcript(submission.raw)
+    given = _given(submission)
+    if submission.envelope.get("no_transcript"):
+        # A recording was announced, and nobody has written down what was said.
+        transcript = Transcript("none", (), defects=(NOT_TRANSCRIBED,))
+    else:
+        transcript = read_transcript(_form_as_json(submission) or submission.raw)
     said = customer_text(transcript.turns)
     defects = transcript.defects
     if not said and not defects:
@@ -100,14 +107,42 @@ def parse(submission: Submission) -> Parsed:
         said=said,
         text="\n".join(f"{_NAMES[turn.role]}：{turn.text}" for turn in transcript.turns),
         turns=transcript.turns,
-        hints=Customer(phone=transcript.caller),
+        hints=Customer(phone=given.get("caller") or transcript.caller),
         defects=defects,
         details={
             "format": transcript.format,
-            "call": as_json(transcript)["call"],
+            "call": as_json(transcript)["call"] | given | {"unique": bool(given.get("id")) or _is_unique(transcript)},
             "roles": {"decided_by": transcript.decided_by, "certainty": transcript.certainty},
         },
     )
+
+
+# Formats whose number is the call's own; other recognisers number tasks, and some begin anew every day.
+_CALLS_OWN_ID = frozenset({"vcon", "csv", "turns_json", "text"})
+_LONG_ID = 20
+
+
+def _is_unique(transcript: Transcript) -> bool:
+    """Whether the call's number in the file can be no other call's."""
+    mine = transcript.call.id
+    return mine is not None and (transcript.format in _CALLS_OWN_ID or (len(mine) >= _LONG_ID and transcript.format != "funasr"))
+
+
+def _given(submission: Submission) -> dict[str, str]:
+    """What the door was told of the call (`connectors.call_data`); it is better than what the transcript says."""
+    kept = submission.envelope.get("call")
+    return {str(key): value for key, value in kept.items() if isinstance(value, str)} if isinstance(kept, dict) else {}
+
+
+def _form_as_json(submission: Submission) -> bytes | None:
+    """The fields of a form, as some services call back, as a JSON object; None for what is no form."""
+    if not submission.media_type.lower().startswith("application/x-www-form-urlencoded"):
+        return None
+    try:
+        fields = parse_qsl(submission.raw.decode("utf-8", "replace"), max_num_fields=100, strict_parsing=True)
+    except ValueError:
+        return None
+    return json.dumps(dict(fields)).encode() if fields else None
 
 
 def split_turns(text: str) -> tuple[Turn, ...]:

@@ -7,6 +7,7 @@ speakers were separated.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -31,6 +32,8 @@ def recognise(doc: Any) -> bool:
     """Whether this is the answer about a task, with or without its `Response` wrapper, or an error in that wrapper."""
     response = mapping(mapping(doc).get("Response"))
     data = mapping(response.get("Data") or mapping(doc).get("Data"))
+    if _is_callback(doc):
+        return True
     if "Error" in response and "Code" in mapping(response["Error"]):
         return True
     return "TaskId" in data and bool({"Result", "ResultDetail", "Status", "StatusStr"} & data.keys())
@@ -38,6 +41,8 @@ def recognise(doc: Any) -> bool:
 
 def read(doc: Any) -> Transcript:
     """The sentences in order of time. Raises `Unreadable` (`not_finished`) for a task waiting or at work."""
+    if _is_callback(doc):
+        return _read_callback(mapping(doc))
     response = mapping(mapping(doc).get("Response"))
     data = mapping(response.get("Data") or mapping(doc).get("Data"))
     status = data.get("Status")
@@ -48,6 +53,28 @@ def read(doc: Any) -> Transcript:
     pieces = [_sentence(sentence) for sentence in rows(data.get("ResultDetail"))]
     if not any(piece.text for piece in pieces):
         pieces = _lines(string(data.get("Result")))
+    return build("tencent_asr", pieces, call, defects=[RECOGNITION_FAILED] if failed and not pieces else [])
+
+
+def _is_callback(doc: Any) -> bool:
+    """Whether these are the fields of the form that is posted to a callback address: `code`, `requestId`, `appid`, `text` …"""
+    fields = mapping(doc)
+    return {"code", "requestId"} <= fields.keys() and bool({"appid", "resultDetail", "audioTime"} & fields.keys())
+
+
+def _read_callback(fields: dict[str, Any]) -> Transcript:
+    """The callback's sentences: its detail, a JSON text, where there is one, else the lines of `text`."""
+    call = Call(id=name(str(fields["requestId"])), duration=seconds(fields.get("audioTime")))
+    detail = fields.get("resultDetail")
+    if isinstance(detail, str):
+        try:
+            detail = json.loads(detail)
+        except (ValueError, RecursionError):
+            detail = None
+    pieces = [_sentence(sentence) for sentence in rows(detail)]
+    if not any(piece.text for piece in pieces):
+        pieces = _lines(string(fields.get("text")))
+    failed = str(fields["code"]) not in ("0", "0.0")
     return build("tencent_asr", pieces, call, defects=[RECOGNITION_FAILED] if failed and not pieces else [])
 
 

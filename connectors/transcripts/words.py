@@ -1,5 +1,8 @@
 """How an agent and how a customer speak: the words that tell them apart, with their weights, and the score of a text."""
 
+# A row of the table is one line, however long.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import re
@@ -11,7 +14,7 @@ _AT_MOST = 3
 AGENT_PHRASES: tuple[tuple[str, float], ...] = (
     # The greeting of a hotline.
     (r"(?:很)?高兴为[您你]服务|为[您你]服务|竭诚", 4.0),
-    (r"有什么(?:问题)?(?:可以|能|需要)(?:帮|为)|需要什么帮助|请问.{0,4}(?:帮到|帮助)", 4.0),
+    (r"有(?:什么|啥|何)(?:问题)?(?:可以|能|需要)(?:帮|为)|需要什么帮助|请问.{0,4}(?:帮到|帮助)", 4.0),
     (r"(?:这里|这边|我)是.{0,14}(?:客服|服务中心|服务热线|热线|售后|客户中心|客户服务|签约中心|营销中心|前台)(?!吗|吧|么|不|还)", 4.0),
     (r"^您?好?[，,\s]*.{0,10}(?:客服中心|服务中心|服务热线|签约中心|营销中心|客服部)(?!吗|吧|么|的|说|不)", 3.0),
     # He asks for the name, the number, the flat.
@@ -40,10 +43,37 @@ AGENT_PHRASES: tuple[tuple[str, float], ...] = (
     (r"^(?:好的?|嗯|是的?|那|呃|啊)?[，,\s]*(?:先生|女士|小姐|大姐|阿姨|婆婆)(?!说|不|来|叫|那|在|是我)", 1.5),
     (r"您(?!好)", 1.0),
     (r"^那?您", 0.5),
+    # He rings up himself, and says for whom and from where.
+    (r"(?:请问)?是.{1,6}(?:先生|女士|小姐|阿姨|叔叔?|大哥|大姐|业主)(?:吗|吧|么)", 3.0),
+    (
+        r"我(?:这边|这里)?是.{0,12}(?:物业|开发商|置业中心|客户关系部|法务部|权证部|工程部|项目部|项目上|售后部?|财务室?|[^，。]{1,4}公司)的",
+        2.5,
+    ),
+    (
+        r"打扰(?:您)?(?:了|一下)?[，,]?(?:我们|我这边|这边|请问您|跟您)|耽误您|回访|满意度调查|约您|(?:想)?(?:跟|和)您(?:确认|核对|约|解释|说明)",
+        1.5,
+    ),
+    # A department or a machine takes up the call.
+    (
+        r"^(?:喂)?[，,\s]*(?:[您你]好)?[，,\s]*(?!我|你)[^，。？?吗]{0,10}(?:部|室|科|中心|处|客服|热线|总机|前台)[，,\s]*(?:[您你]好)?[。，,！!]?$",
+        3.0,
+    ),
+    (r"您当前排队|人工服务请按|(?:可能会)?被录音|服务请按|欢迎致电|请耐心等待", 4.0),
+    # He asks for particulars and says what will be done.
+    (
+        r"(?:车牌|房|合同|收据|单|身份证|电话|手机)(?:号码?)(?:是)?(?:多少|有吗|报一下|告诉)|^(?:房号|几栋|哪栋|哪一栋|姓名|电话)[？?]?$",
+        2.0,
+    ),
+    (r"您(?:接着|继续|先|慢慢)(?:说|讲)|您是.{0,5}(?:哪|什么)|您上次|您的(?:单子|报修|工单|订单|记录|单号)", 2.0),
+    (r"(?:明天|后天|今天|下午|上午|马上).{0,6}(?:师傅|电工|工程师|维修).{0,3}(?:过去|上门|去看|去修)", 1.5),
+    (r"我们(?:会)?(?:马上|尽快|这就).{0,3}(?:派人|安排|上门)", 3.0),
+    (r"我(?:再|去|来|这就)(?:给您)?(?:催催|催一下|问问|查查|查一查|核实|确认)", 1.5),
     # English hotlines.
     (
         r"(?i)thank you for calling|thanks for calling|how (?:can|may) i (?:help|assist)|may i have your|let me (?:check|transfer|look)|"
-        r"i(?:'ll| will) (?:register|log|file|forward)|your (?:name|phone|unit|complaint)|sorry (?:to hear|for the)",
+        r"i(?:'ll| will) (?:register|log|file|forward)|your (?:name|phone|unit|complaint)|sorry (?:to hear|for the)|service desk|"
+        r"good (?:morning|afternoon|evening),|(?:we|i)(?:'ll| will) (?:send|arrange|check|have (?:someone|a technician))|\b(?:sir|madam)\b|"
+        r"(?:which|what) (?:block|unit|building|floor)",
         3.0,
     ),
 )
@@ -58,7 +88,7 @@ CUSTOMER_PHRASES: tuple[tuple[str, float], ...] = (
     ),
     (
         r"(?:我|俺|我们)(?:就)?(?:是|在|住|买|定|订|交|付|签|花|收房|收的|去年|今年|年初|前年|上个?月|昨天|前天|当时|当初|一直)"
-        r"(?!这边|这里|客服)",
+        r"(?!这边|这里|客服|物业|项目|开发商|置业|法务|工程|售后|总台|你的(?:管家|顾问)|您的)",
         1.5,
     ),
     (r"我(?:的|这|那)(?:个|套|间)?(?:房子|房|钱|定金|首付|合同|车位|厨房|卫生间|阳台|墙|窗|门|电话|手机)", 2.5),
@@ -69,6 +99,10 @@ CUSTOMER_PHRASES: tuple[tuple[str, float], ...] = (
     (r"我(?:不|才不|可不)(?:要|接受|同意|管|签|认|想听|服|干|可能)|我受不了|我等不", 2.0),
     (r"(?:赶紧|赶快|马上|尽快|必须|今天)(?:给我|派人|来人|来修|处理|解决|退|修)|叫你们|让你们|喊你们", 2.0),
     (r"(?:请问|想问|问)(?:一下|下)?(?:你们|我|什么时候|为什么|为啥|怎么|这|那|啥|到底)", 1.5),
+    (
+        r"(?:想|麻烦|请|求|辛苦)(?:请)?(?:您|你)(?:一下)?.{0,4}(?:帮我|给我|再催|帮忙)|(?:您|你)(?:能不能)?(?:帮我|给我)(?:们)?(?:看|查|问|催|修|处理)",
+        2.5,
+    ),
     # How he speaks of the company.
     (r"你们(?!好)|贵公司|贵司", 2.0),
     (r"你(?!们|好|稍|放心)(?:说|看|听|算|知道|晓得|叫|骗|自己|别|这|那|讲|来|去|要|想|问|还|也|能不能|跟)", 1.2),
@@ -76,8 +110,10 @@ CUSTOMER_PHRASES: tuple[tuple[str, float], ...] = (
     (r"凭什么|什么态度|太(?:气人|过分|离谱|差|不像话|欺负)|忽悠|骗|糊弄|推(?:来推去|诿|脱)|踢皮球|不讲理|坑", 2.0),
     (r"(?:律师|起诉|法院|12345|一二三四五|曝光|媒体|记者|住建|报警|派出所|消协|仲裁|维权|上访|工商)", 1.5),
     (r"打了.{0,8}电话|等了|跑了|报修(?:了|过)?|没(?:有)?人(?:来|管|理|接|修)|没动静|到现在|拖(?:了|着|到)", 1.8),
+    (r"(?:你们|他们|上次|之前|当初|那个).{0,8}(?:客服|人|师傅|销售|经理)?.{0,3}(?:跟我说|和我说|告诉我|答应我?|承诺|说)", 2.0),
+    (r"终于(?:接|打通|有人)|(?:替|帮)我(?:女儿|儿子|爸|妈|老公|老婆|父母|爱人)", 2.0),
     # What is wrong, and how he says it.
-    (r"漏|渗|裂|霉|空鼓|脱落|掉(?:下|了|皮|砖)|堵|返味|开裂|起皮|塌|坏了|晃|冒泡|生锈|异味|甲醛|不热|不通", 0.8),
+    (r"漏|渗|裂|霉|锈|空鼓|脱落|掉(?:下|了|皮|砖)|堵|返味|开裂|起皮|塌|坏了|晃|冒泡|生锈|异味|甲醛|不热|不通", 0.8),
     (r"定金|订金|首付|违约金|涨价|多收|乱收费|差价|延期|交房|房产证|逾期", 0.6),
     (r"为什么|为啥|怎么回事|怎么(?:这样|办|能|还|就)|到底|究竟|啥时候|什么时候能", 1.2),
     (r"(?<!\d)1[3-9]\d{9}(?!\d)|[一幺][三四五六七八九][零〇一幺二两三四五六七八九 ]{9}", 1.5),
@@ -85,7 +121,7 @@ CUSTOMER_PHRASES: tuple[tuple[str, float], ...] = (
     (r"^喂[，,！!\s]|^(?:喂|哎|唉)", 0.7),
     (
         r"(?i)\bmy (?:house|home|apartment|flat|unit|bathroom|kitchen|wall|deposit|contract|parking)|i(?:'d| would)? (?:want|like|need) to "
-        r"(?:complain|report|cancel|ask)|i bought|refund|nobody (?:came|comes|answers)|you people|still waiting|my name is",
+        r"(?:complain|report|cancel|ask)|i bought|refund|in my (?:bed|bath|living|kitchen)|nobody (?:came|comes|answers)|you people|still waiting|my name is",
         2.5,
     ),
 )
@@ -97,10 +133,14 @@ _CUSTOMER = tuple((re.compile(pattern, re.MULTILINE), weight) for pattern, weigh
 _LONGEST = 20_000
 
 
+# What somebody says that the other side has said is no sign of who he is: 你们客服跟我说，先生您放心.
+_QUOTES = re.compile(r"(?:你们|他们|上次|之前|当初).{0,12}?(?:说|承诺|答应)[，,：:\s]{0,2}[^。！？!?\n]{0,30}")
+
+
 def scores(text: str) -> tuple[float, float]:
     """How much the text sounds like an agent, and how much like a customer; 0 where nothing tells."""
     text = text[:_LONGEST]
-    return _sum(_AGENT, text), _sum(_CUSTOMER, text)
+    return _sum(_AGENT, _QUOTES.sub("", text)), _sum(_CUSTOMER, text)
 
 
 def leaning(text: str) -> float:
@@ -118,6 +158,14 @@ def _sum(phrases: tuple[tuple[re.Pattern[str], float], ...], text: str) -> float
             if count == _AT_MOST:
                 break
     return total
+
+
+_OPENS = re.compile(r"(?:喂)?[，,\s]*(?:[您你]好){1,2}[，,。！!\s]*(?:请讲|请说|您讲|讲|听得到吗)?[。！!？?]?|(?:喂|说|讲|在)[。！!？?]?")
+
+
+def opens(text: str) -> bool:
+    """Whether these are the few words of one who takes up the telephone: 您好, 您好请讲."""
+    return _OPENS.fullmatch(text.strip()) is not None
 
 
 _INVITES = re.compile(r"[？?]\s*$|(?:吗|呢|么|贵姓|称呼|请讲|请说|您说|多少|哪里|什么)[。.，,]?\s*$")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from gateway.web import (
     console_view,
     learning_api,
     reviews,
+    transcripts_api,
 )
 from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
@@ -58,8 +59,9 @@ _PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "vi
 class Guard:
     """Before every request: a Host that is ours, a body that is not too large. After it: the headers above."""
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], max_body_bytes: int) -> None:
-        self._app, self._hosts, self._max = app, hosts, max_body_bytes
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], max_body_bytes: int, larger: Mapping[str, int] | None = None) -> None:
+        """larger: what may be larger, by the beginning of the path."""
+        self._app, self._hosts, self._max, self._larger = app, hosts, max_body_bytes, dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Plain ASGI, because it stands before everything, WebSockets included."""
@@ -75,21 +77,23 @@ class Guard:
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
+        most = next((most for path, most in self._larger.items() if scope["path"].startswith(path)), self._max)
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._max:
+        if not length.isdigit() or int(length) > most:
             await self._refuse(scope, receive, send, 413, "请求体太大 / the body is too large")
             return
         if scope["method"] == "HEAD":
             # Asked as GET; the server leaves the body out (RFC 9110 9.3.2).
             scope = {**scope, "method": "GET"}
-        await self._app(scope, self._counted(receive), _with_headers(send))
+        await self._app(scope, self._counted(receive, most), _with_headers(send))
 
     def _host_is_ours(self, host: bytes) -> bool:
         name = host.decode("latin-1").lower()
         name = name.partition("]")[0].lstrip("[") if name.startswith("[") else name.partition(":")[0]
         return name in self._hosts
 
-    def _counted(self, receive: Receive) -> Receive:
+    @staticmethod
+    def _counted(receive: Receive, most: int) -> Receive:
         """A chunked body has no length to look at beforehand."""
         so_far = 0
 
@@ -97,7 +101,7 @@ class Guard:
             nonlocal so_far
             message = await receive()
             so_far += len(message.get("body", b""))
-            if so_far > self._max:
+            if so_far > most:
                 raise HTTPException(413, "请求体太大 / the body is too large")
             return message
 
@@ -227,6 +231,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(reviews.router(app))
     web.include_router(answers_api.router(app))
     web.include_router(attachments.router(app))
+    web.include_router(transcripts_api.router(app))
     web.include_router(learning_api.router(app, searching))
     console_door.install(web, door)
     web.include_router(console_door.routes(app, door))
@@ -244,7 +249,8 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
 
     hosts = frozenset({*(host.lower() for host in app.settings.web.allowed_hosts), app.settings.web.host.lower()})
     # Around everything, the answers to our own faults included, which the framework gives outside all of its middleware.
-    return Guard(web, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes)
+    larger = {transcripts_api.PATH: transcripts_api.most_bytes(app)}
+    return Guard(web, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes, larger=larger)
 
 
 def _holds(check: Callable[[], bool]) -> bool:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import QueryParams
 
+from gateway import ticket
 from gateway.bootstrap import App
 from gateway.desk import Page, Story
 from gateway.store.desk import LOOKED_AT, After, Listed, View
@@ -216,6 +217,7 @@ def _row(one: Listed) -> dict[str, Any]:
     return {
         "one": one,
         "line": console_view.plain(first.strip()),
+        "call_back": one.channel is Channel.PHONE and not one.head.strip(),
         "name": console_view.plain(one.name or ""),
         "bars": [(name, float(chances.get(name, 0))) for name in one.verdict.get("candidates", [])[:2]],
         "risks": one.verdict.get("risk", []),
@@ -235,6 +237,8 @@ def _read(app: App, story: Story, visit: Visit) -> dict[str, Any]:
         "chances": [(name, float(chance)) for name, chance in shown],
         "candidates": verdict.get("candidates", []),
         "risks_of": verdict.get("risk", []),
+        "call_back": ticket.to_call_back(story.messages),
+        "conduct": ticket.agent_conduct(story.messages),
         "fields": [(name, console_view.plain(value) if value else "") for name, value in fields],
         "lead": visit.may(Role.LEAD),
         "department": _department(app, visit, story.complaint.department or ""),

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.desk import Story
 from gateway.plan import Plan
+from gateway.web.console_calls import call_of
 from gateway.web.console_view import plain
 
 # What happens at the same moment, in the order in which it follows from one another.
@@ -27,7 +28,11 @@ class Entry:
 def timeline(story: Story, plan: Plan) -> list[Entry]:
     """Everything that happened to a complaint, oldest first."""
     entries = [
-        Entry(message.received_at, "message", {"message": message, "original": story.originals.get(message.submission_id)})
+        Entry(
+            message.received_at,
+            "message",
+            {"message": message, "original": story.originals.get(message.submission_id), "call": call_of(message)},
+        )
         for message in story.messages
     ]
     for place, verdict in enumerate(story.verdicts):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from gateway.web.answer_words import ANSWER_WORDS
+from gateway.web.call_words import CALL_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 
 Language = Literal["zh", "en"]
@@ -277,7 +278,7 @@ class Say:
 
     def __call__(self, key: str, **fill: object) -> str:
         """The words of this key, with {…} filled in."""
-        pair = WORDS.get(key) or ANSWER_WORDS.get(key) or LEARNING_WORDS[key]
+        pair = WORDS.get(key) or ANSWER_WORDS.get(key) or CALL_WORDS.get(key) or LEARNING_WORDS[key]
         words = pair[self._place]
         return words.format(**fill) if fill else words
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.tables.answers import answer_attempts, answers, joined_numbers, mail_ids
 from models.tables.attachments import attachments
 from models.tables.base import metadata
+from models.tables.calls import bucket_objects, calls
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
 from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
@@ -20,6 +21,8 @@ __all__ = [
     "assignments",
     "attachments",
     "attempts",
+    "bucket_objects",
+    "calls",
     "complaints",
     "conversations",
     "corrections",

@@ -49,7 +49,7 @@ answer_attempts = Table(
     Column("said", Words, nullable=False),
 )
 
-# A number that was given to a mail before anybody knew that it belongs to an older complaint; it leads there for ever.
+# A number that was given to a mail or a call before anybody knew that it belongs to an older complaint; it leads there for ever.
 joined_numbers = Table(
     "joined_numbers",
     metadata,

@@ -18,7 +18,8 @@ complaints = Table(
     Column("round", Integer, nullable=False),
     Column("title", Words, nullable=False),
     Column("name", Words),
-    Column("phone", Words),
+    # Earlier complaints of the same number are looked up.
+    Column("phone", Words, index=True),
     Column("email", Words),
     Column("estate", Words),
     Column("unit", Words),

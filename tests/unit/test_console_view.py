@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import learning_service, rules
+from gateway.web.call_words import CALL_WORDS
 from gateway.web.console_view import Times, percent, pieces, plain
 from gateway.web.console_words import CODES, WORDS, Say
 from gateway.web.learning_words import LEARNING_WORDS
@@ -26,7 +27,7 @@ from models.verdict import ComplaintClass, Risk
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-ALL_WORDS = {**WORDS, **LEARNING_WORDS}
+ALL_WORDS = {**WORDS, **LEARNING_WORDS, **CALL_WORDS}
 
 
 def reason(term: str, weight: float, *spans: tuple[int, int]) -> dict[str, Any]:

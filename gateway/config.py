@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from gateway.sections import Chat, Classifier, Drop, General, Learning, Log, Plan, Section, Smtp, StoreSection, Tracker, Web, Wrong
+from gateway.sections import Classifier, Drop, General, Learning, Log, Plan, Section, Smtp, StoreSection, Tracker, Web, Wrong
+from gateway.sections_chat import Chat
 from models.errors import BadSetting
 
 

@@ -23,7 +23,7 @@ from connectors.phone_drop import DropOptions, PhoneDrop
 from connectors.smtp import SmtpDoor, SmtpOptions
 from connectors.web_chat import ChatDoor, ChatOptions
 from gateway import home
-from gateway.bootstrap import App
+from gateway.bootstrap import App, identity_secret
 from gateway.config import Settings
 from gateway.web import app as web
 from models.errors import BadSetting
@@ -68,7 +68,7 @@ class Server:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         loop = asyncio.get_running_loop()
         smtp = SmtpDoor(app.accept, app.clock.now, smtp_options(settings)) if settings.smtp.enabled else None
-        chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
+        chat = ChatDoor(app.accept, app.talks, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
         http = _Http(uvicorn_config(app, chat))
         drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None
         watching: asyncio.Task[None] | None = None
@@ -92,6 +92,8 @@ class Server:
                 store="sqlite" if app.store.is_sqlite else "postgresql",
                 plan_version=app.plan.version,
             )
+            if chat is not None:
+                chat.start()
             # What comes in is safe already; it is sorted as soon as the classifier is loaded.
             sorting = loop.create_task(self._begin_to_sort())
             if ready is not None:
@@ -305,9 +307,14 @@ def chat_options(settings: Settings) -> ChatOptions:
         allowed_origins=tuple(chat.allowed_origins),
         max_line_chars=chat.max_line_chars,
         max_lines_per_minute=chat.max_lines_per_minute,
+        max_lines_per_minute_of_address=chat.max_lines_per_minute_of_address,
+        max_new_per_hour_of_address=chat.max_new_per_hour_of_address,
         max_connections=chat.max_connections,
         max_connections_per_address=chat.max_connections_per_address,
         idle_seconds=chat.idle_seconds,
+        max_upload_bytes=chat.max_upload_bytes,
+        max_uploads=chat.max_uploads,
+        identity_secret=identity_secret(settings),
     )
 
 

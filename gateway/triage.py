@@ -14,7 +14,7 @@ from gateway import rules, ticket
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, events
+from gateway.store import complaints, corrections, events, talks
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
@@ -89,16 +89,17 @@ class Triage:
         numbers = [job.number for job in batch]
         with self._store.read() as conn:
             records = complaints.load(conn, numbers)
-            talks = complaints.conversation(conn, numbers)
+            spoken = complaints.conversation(conn, numbers)
             settled = corrections.settled(conn, numbers)
+            stated = talks.stated(conn, numbers)
         classifier = self._champion.classifier()
-        verdicts = classifier.classify([query(records[n], talks[n]) for n in numbers])
+        verdicts = classifier.classify([query(records[n], spoken[n]) for n in numbers])
         decided = [
             self._decider.decide(classifier, verdict, records[n].channel.value, n, now)
             for n, verdict in zip(numbers, verdicts, strict=True)
         ]  # fmt: skip
         return [
-            self._report(job, records[job.number], talks[job.number], one, settled.get(job.number), now)
+            self._report(job, records[job.number], spoken[job.number], one, settled.get(job.number), now, disputed=job.number in stated)
             for job, one in zip(batch, decided, strict=True)
         ]  # fmt: skip
 
@@ -114,6 +115,8 @@ class Triage:
         decided: Decided,
         settled: ComplaintClass | None,
         now: datetime,
+        *,
+        disputed: bool,
     ) -> Report:
         # What staff has said stays, whatever the customer adds.
         verdict = decided.verdict if settled is None else by_person(decided.verdict, settled)
@@ -142,8 +145,8 @@ class Triage:
             kind = EventType.REROUTED
         event = ticket.event_of(kind, triaged, now, supersedes=complaint.last_event)
 
-        # A person is also to see what was sent by a machine or says nothing, however sure the model is.
-        looked_at = decided.audited is not None or facts.machine or facts.said_nothing
+        # A person also sees what a machine sent, what says nothing and what its customer takes for another, however sure the model is.
+        looked_at = decided.audited is not None or facts.machine or facts.said_nothing or disputed
         review_rank = None if settled else self._decider.rank(verdict, looked_at, rules.urgency(assignment.priority))
 
         def write(conn: Connection) -> None:

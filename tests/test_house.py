@@ -36,7 +36,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "structlog": ("gateway.oplog",),
     "argon2": ("gateway.staffing",),
     "prometheus_client": ("gateway.metrics",),
-    "pydantic": ("gateway.config", "gateway.sections"),
+    "pydantic": ("gateway.config", "gateway.sections", "gateway.sections_chat"),
     "openpyxl": ("gateway.spreadsheets",),
     "alembic": ("gateway.store.migrations",),
     "sqlalchemy": ("models.tables", "models.columns", "gateway.store", *STEPS, "gateway.flow", "gateway.worker", "gateway.acceptance"),
@@ -48,7 +48,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": ("gateway.web", "gateway.devtracker", "gateway.devtracker_tickets", "connectors.web_chat"),
     "jinja2": ("gateway.web", "gateway.devtracker"),
     "websockets": ("gateway.samples",),
-    "anyio": ("connectors.smtp", "connectors.phone_drop", "connectors.web_chat", "gateway.web", "gateway.serve", "gateway.devtracker"),
+    "anyio": ("connectors.smtp", "connectors.phone_drop", "connectors.chat_hall", "gateway.web", "gateway.serve", "gateway.devtracker"),
 }
 
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
 from gateway.store.complaints import Overtaken
 from gateway.web import api, console, console_door, console_learning, console_view, learning_api, reviews
+from gateway.web import chat as chat_pages
 from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
 from models.staff import Scope as TokenScope
@@ -47,8 +47,10 @@ _PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "vi
 class Guard:
     """Before every request: a Host that is ours, a body that is not too large. After it: the headers above."""
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], max_body_bytes: int, larger: Mapping[str, int] | None = None) -> None:
         self._app, self._hosts, self._max = app, hosts, max_body_bytes
+        # Paths where more may be sent.
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Plain ASGI, because it stands before everything, WebSockets included."""
@@ -65,20 +67,21 @@ class Guard:
             await self._app(scope, receive, send)
             return
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._max:
+        most = self._larger.get(scope["path"], self._max)
+        if not length.isdigit() or int(length) > most:
             await self._refuse(scope, receive, send, 413, "请求体太大 / the body is too large")
             return
         if scope["method"] == "HEAD":
             # Asked as GET; the server leaves the body out (RFC 9110 9.3.2).
             scope = {**scope, "method": "GET"}
-        await self._app(scope, self._counted(receive), _with_headers(send))
+        await self._app(scope, self._counted(receive, most), _with_headers(send))
 
     def _host_is_ours(self, host: bytes) -> bool:
         name = host.decode("latin-1").lower()
         name = name.partition("]")[0].lstrip("[") if name.startswith("[") else name.partition(":")[0]
         return name in self._hosts
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _counted(self, receive: Receive, most: int) -> Receive:
         """A chunked body has no length to look at beforehand."""
         so_far = 0
 
@@ -86,7 +89,7 @@ class Guard:
             nonlocal so_far
             message = await receive()
             so_far += len(message.get("body", b""))
-            if so_far > self._max:
+            if so_far > most:
                 raise HTTPException(413, "请求体太大 / the body is too large")
             return message
 
@@ -157,20 +160,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     async def front() -> Response:
         return RedirectResponse("/chat")
 
-    @web.get("/chat", response_class=HTMLResponse, include_in_schema=False)
-    async def chat_page(request: Request, lang: str | None = None) -> Response:
-        if chat is None:
-            raise HTTPException(404, "在线对话未开放（chat.enabled）/ the chat is not open (chat.enabled)")
-        if lang not in ("zh", "en"):
-            lang = "en" if request.headers.get("accept-language", "zh").lower().startswith("en") else "zh"
-        return HTMLResponse(pages.get_template("chat.html").render(lang=lang, max_line_chars=app.settings.chat.max_line_chars))
-
-    @web.websocket("/ws/chat")
-    async def chat_socket(websocket: WebSocket) -> None:
-        if chat is None:
-            await websocket.close()
-            return
-        await chat.serve(websocket)
+    web.include_router(chat_pages.routes(app, chat, pages, _HERE / "static"))
 
     @web.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
@@ -223,7 +213,8 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
 
     hosts = frozenset({*(host.lower() for host in app.settings.web.allowed_hosts), app.settings.web.host.lower()})
     # Around everything, the answers to our own faults included, which the framework gives outside all of its middleware.
-    return Guard(web, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes)
+    larger = {chat_pages.UPLOADS: max(app.settings.chat.max_upload_bytes, app.settings.web.max_body_bytes)}
+    return Guard(web, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes, larger=larger)
 
 
 def _holds(check: Callable[[], bool]) -> bool:

@@ -9,6 +9,7 @@ from models.tables.handoff import attempts, deliveries, disabled_endpoints, even
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
 from models.tables.learning import examples, retrainings, trained_models
 from models.tables.people import answered_requests, api_tokens, sessions, staff
+from models.tables.talks import statements, talk_says, talks
 
 __all__ = [
     "answered_requests",
@@ -32,7 +33,10 @@ __all__ = [
     "retrainings",
     "sessions",
     "staff",
+    "statements",
     "submissions",
+    "talk_says",
+    "talks",
     "trained_models",
     "verdicts",
 ]

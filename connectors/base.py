@@ -77,10 +77,11 @@ class TalkNow:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who opens a talk: in which language, and who the site says that he is (keys of a customer, and its own `id`)."""
+    """Who opens a talk: his language, who the site says that he is (keys of a customer, and its own `id`), of which estate its page is."""
 
     language: str = "zh"
     identity: Mapping[str, str] | None = None
+    estate: str = ""
 
 
 # How far a watch has come; whatever it is, it is handed back as it was.

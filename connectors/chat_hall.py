@@ -206,7 +206,8 @@ class Hall:
         return receipt
 
     def _submission(self, room: Room, client_id: str, topic: str, raw: bytes, kind: str, envelope: Mapping[str, object]) -> Submission:
-        who = {key: value for key, value in (room.visitor.identity or {}).items() if key != "id"}
+        who = {"estate": room.visitor.estate} if room.visitor.estate else {}
+        who |= {key: value for key, value in (room.visitor.identity or {}).items() if key != "id"}
         told = {"door": "chat", **envelope} | ({"customer": who} if who else {})
         return Submission(Channel.CHAT, raw, kind, f"{room.talk}:{client_id}", self.now(), conversation_of(room.talk, topic), told)
 
@@ -218,14 +219,13 @@ class Hall:
 
     def topic_of(self, room: Room, topic: str | None, text: str) -> str:
         """Which complaint of the talk a line belongs to: the one named, else the last; a new one where he says so and goes on."""
-        if topic is not None:
-            known = {"", *room.topics}
-            return topic if topic in known or len(known) < _MOST_TOPICS else room.topic
+        known = {"", *room.topics}
         reading = chat_answers.read("", text)
-        if reading.kind is chat_answers.Kind.ANOTHER and reading.value:
-            taken = {"", *room.topics}
-            return next((str(n) for n in range(2, _MOST_TOPICS + 1) if str(n) not in taken), room.topic)
-        return room.topic
+        if reading.kind is chat_answers.Kind.ANOTHER and reading.value and (topic is None or topic in known):
+            return next((str(n) for n in range(2, _MOST_TOPICS + 1) if str(n) not in known), room.topic)
+        if topic is None or (topic not in known and len(known) >= _MOST_TOPICS):
+            return room.topic
+        return topic
 
     def may_write(self, room: Room, address: str) -> bool:
         """Whether a further line is not too fast, for its visitor and for his address; if so it is counted."""

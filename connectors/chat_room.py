@@ -98,7 +98,8 @@ class Room:
             yield {"type": "agent", "name": self.agent}
         for entry in sorted(now.entries, key=lambda entry: (entry.at, _number(entry))):
             if self._count(entry):
-                yield {"type": entry.kind} | entry_json(entry)
+                open_ = {"open": self.asked} if entry.kind == "say" else {}
+                yield {"type": entry.kind} | entry_json(entry) | open_
         for standing in now.standings:
             if standing.klass and standing != self.standings.get(standing.number):
                 self.standings[standing.number] = standing

@@ -32,6 +32,8 @@ _HELLO_SECONDS = 15
 _FRAMES_PER_MINUTE, _FRAMES_PER_LINE = 60, 4
 # How much of a talk is told when it is resumed. What the page misses it sends again, and is told that we have it.
 _MOST_LINES_TOLD = 500
+# Longest name of an estate that a page says it is about.
+_MOST_ESTATE = 60
 # For how long a customer who pressed a key is taken to be writing.
 _WRITES_SECONDS = 6.0
 
@@ -170,7 +172,13 @@ class _Connection:
         token, topics = event.get("token"), event.get("topics")
         token = token if isinstance(token, str) and TOKEN.fullmatch(token) else None
         some = [one for one in topics if isinstance(one, str) and TOPIC.fullmatch(one)][:20] if isinstance(topics, list) else []
-        visitor = Visitor("en" if event.get("lang") == "en" else "zh", await self._identity(event.get("identity")))
+        identity, wrong = self._identity(event.get("identity"))
+        estate = event.get("estate")
+        visitor = Visitor(
+            "en" if event.get("lang") == "en" else "zh",
+            identity,
+            estate[:_MOST_ESTATE] if isinstance(estate, str) else "",
+        )
         token, self.room, now = await self.door.enter(self.send, token, visitor, some)
         mine = [entry for entry in now.entries if entry.kind in ("line", "file")]
         others = [entry for entry in now.entries if entry.kind not in ("line", "file")]
@@ -187,19 +195,21 @@ class _Connection:
                 "known": bool(visitor.identity),
             }
         )
+        if wrong:
+            # He is welcome all the same, as nobody that we know.
+            await self.send(_error(wrong))
 
-    async def _identity(self, told: object) -> dict[str, str] | None:
-        """Who the site says that he is; nobody where it says nothing, or signs it wrongly, which the page is told."""
+    def _identity(self, told: object) -> tuple[dict[str, str] | None, str | None]:
+        """Who the site says that he is; nobody where it says nothing, or signs it wrongly, with the code of what is wrong."""
         if not told:
-            return None
+            return None, None
         secret = self.door.options.identity_secret
+        if not secret or not isinstance(told, str):
+            return None, "bad_identity"
         try:
-            if not secret or not isinstance(told, str):
-                raise ChatRefused("bad_identity")
-            return verified(secret, told, self.door.now())
+            return verified(secret, told, self.door.now()), None
         except Refused as error:
-            await self.send(_error(error.code))
-            return None
+            return None, error.code
 
     async def _message(self, event: dict[str, Any]) -> None:
         room = self.room
@@ -227,6 +237,9 @@ class _Connection:
                 # Also a bug of ours, of which acceptance itself has told: the line was not taken in, and the page sends it again.
                 await self.send(_error("try_later", client_id))
                 return
+            if receipt.duplicate:
+                # It belongs to where it was taken in first.
+                where = next((one.topic for one in room.standings.values() if one.number == receipt.number), where)
             at = iso(submission.received_at)
             await self.send({"type": "ack", "id": client_id, "number": receipt.number, "topic": where, "at": at})
             line = {"type": "line", "id": client_id, "text": text, "at": at, "topic": where, "number": receipt.number}

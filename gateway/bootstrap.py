@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from classifiers.base import Query
 from classifiers.deidentify import Deidentifier
 from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
@@ -49,10 +50,12 @@ from gateway.retraining import Rules
 from gateway.staffing import Staffing
 from gateway.store import installation, jobs, mailboxes, migrations, plans
 from gateway.store.engine import Store
+from gateway.talking import TalkDesk, TalkOptions
 from gateway.tracker import WebhookSender, secret_bytes
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
 from models.attachment import AttachmentLimits
+from models.complaint import Customer
 from models.errors import BadSetting
 from models.submission import Channel, Receipt, Submission
 
@@ -100,6 +103,7 @@ class App:
     answering: Answering
     replies: ReplyDesk
     mailboxes: Mailboxes
+    talks: TalkDesk
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -295,7 +299,25 @@ def build(
         answering=answering,
         replies=ReplyDesk(store, clock, answering, log),
         mailboxes=boxes,
+        talks=TalkDesk(store, clock, records, finder_of(in_force), in_force.estates, log, talk_options(settings)),
     )
+
+
+def finder_of(plan: Plan) -> Callable[[str], Customer]:
+    """Finds who writes, and from which home, in a text."""
+    finder = FieldFinder(plan.estates)
+    return lambda text: finder.find(Query(said=text))
+
+
+def talk_options(settings: Settings) -> TalkOptions:
+    """How long customers may be away and agents silent."""
+    chat = settings.chat
+    return TalkOptions(timedelta(minutes=chat.away_minutes), timedelta(minutes=chat.agent_silent_minutes))
+
+
+def identity_secret(settings: Settings) -> str:
+    """What sites sign with who their users are; made at its first use."""
+    return settings.chat.identity_secret or home.secret(settings.secrets_folder, "chat.identity", home.token)
 
 
 def _check_lease(settings: Settings, stage: Stage) -> None:

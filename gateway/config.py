@@ -20,7 +20,6 @@ from pydantic.fields import FieldInfo
 
 from gateway.sections import (
     Attachments,
-    Chat,
     Classifier,
     Drop,
     General,
@@ -34,6 +33,7 @@ from gateway.sections import (
     Web,
     Wrong,
 )
+from gateway.sections_chat import Chat
 from gateway.sections_mail import Mail
 from gateway.sections_mailbox import Mailbox, problem
 from gateway.sections_phone import Bucket, Phone

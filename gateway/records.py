@@ -1,19 +1,21 @@
-"""What the doors may read back: where a complaint stands, and what a chat has said."""
+"""What the doors may read back: where a complaint stands, and everything of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from connectors.base import Line, Standing
-from connectors.web_chat import read_line
+from connectors.base import Standing
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import answers, complaints, corrections, jobs, submissions, threads
+from gateway.store import answers, complaints, corrections, desk, jobs, threads
+from gateway.store.complaints import ComplaintRow
 from gateway.store.engine import Store
-from models.errors import Unreadable
 from models.verdict import Decision
+
+# How far a complaint is for its customer: received, passed to the department, being handled, answered.
+_STEPS = {"received": 0, "routed": 1, "answered": 3, "resolved": 3, "closed": 3}
 
 
 class Records:
@@ -22,28 +24,15 @@ class Records:
     def __init__(self, store: Store, plan: Plan, links: str) -> None:
         self._store, self._plan, self._links = store, plan, links
 
-    def lines(self, conversation: str) -> Sequence[Line]:
-        """The lines of a chat, oldest first."""
+    def standings(self, numbers: Sequence[str]) -> dict[str, Standing]:
+        """Where complaints stand, in words that a customer may see; of one that is not parsed yet only that it was received."""
         with self._store.read() as conn:
-            found = submissions.of_conversation(conn, conversation)
-        lines = []
-        for _, submission in found:
-            try:
-                line = read_line(submission.raw)
-            except Unreadable:
-                continue
-            lines.append(Line(line["id"], line["text"], submission.received_at))
-        return lines
+            found = complaints.load(conn, numbers)
+            verdicts = desk.newest_verdicts(conn, numbers)
+            settled = corrections.settled(conn, numbers)
+        return {number: self._standing(number, found.get(number), verdicts.get(number), number in settled) for number in numbers}
 
-    def standing(self, conversation: str) -> Standing | None:
-        """Where the complaint of a chat stands; None before its first line."""
-        with self._store.read() as conn:
-            number = submissions.number_of_conversation(conn, conversation)
-            if number is None:
-                return None
-            complaint = complaints.load(conn, [number]).get(number)
-            verdict = complaints.latest_verdict(conn, number)
-            settled = corrections.settled(conn, [number])
+    def _standing(self, number: str, complaint: ComplaintRow | None, verdict: Mapping[str, Any] | None, settled: bool) -> Standing:
         if complaint is None or complaint.klass is None or complaint.department is None:
             return Standing(number, "received", "", "", "", "", None, False)
         department = self._plan.departments.get(complaint.department)
@@ -56,6 +45,7 @@ class Records:
             department_en=department.name_en if department else complaint.department,
             reply_due=complaint.reply_due,
             review=not settled and verdict is not None and verdict.get("decision") == Decision.REVIEW.value,
+            step=_STEPS.get(complaint.state.value, 2),
         )
 
     def whole(self, number: str) -> dict[str, Any] | None:

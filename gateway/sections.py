@@ -98,6 +98,10 @@ def _key(default: Any, zh: str, en: str) -> Any:
     return Field(**factory, description=zh, json_schema_extra={"en": en})
 
 
+# Under this name for the sections that have a file of their own.
+setting = _key
+
+
 class Section(BaseModel):
     """A part of the settings; unknown keys are errors."""
 
@@ -205,28 +209,6 @@ class Web(Section):
         [], "反向代理的地址或网段；未列出时忽略代理请求头", "addresses or networks of your reverse proxy; its headers are ignored otherwise"
     )
     max_body_bytes: Count = _key(1_048_576, "请求体上限（字节）", "largest request body, in bytes")
-
-
-class Chat(Section):
-    """The web chat."""
-
-    enabled: bool = _key(True, "是否开放在线对话", "whether the web chat is open")
-    allowed_origins: list[str] = _key(
-        [],
-        "可以嵌入对话的网站，如 https://www.example.com；本站总是允许",
-        "sites that may open the chat, e.g. https://www.example.com; our own always may",
-    )
-    max_line_chars: Count = _key(4000, "单条消息字数上限", "longest line, in characters")
-    max_lines_per_minute: Count = _key(30, "每位访客每分钟消息上限", "most lines of one visitor in a minute")
-    max_connections: Count = _key(1000, "同时对话数上限", "most chats open at once")
-    max_connections_per_address: Count = _key(20, "同一地址同时对话数上限", "most chats of one address at once")
-    quiet_seconds: Seconds = _key(4, "顾客停顿多久后开始分类（秒）", "seconds of silence after which the chat is sorted")
-    longest_wait_seconds: Seconds = _key(
-        60, "顾客一直输入时最迟多久分类（秒）", "seconds after which it is sorted though the customer still writes"
-    )
-    idle_seconds: Seconds = _key(
-        1800, "对话空闲多久后断开（秒；可随时续上）", "seconds until a silent chat is disconnected (it can be resumed)"
-    )
 
 
 class Drop(Section):

@@ -23,7 +23,7 @@ from connectors.bucket import BucketDoor, BucketOptions
 from connectors.phone_drop import DropOptions, PhoneDrop
 from connectors.web_chat import ChatDoor, ChatOptions
 from gateway import home, mail_door
-from gateway.bootstrap import App
+from gateway.bootstrap import App, identity_secret
 from gateway.config import Settings
 from gateway.store.bucket import BucketLedger
 from gateway.web import app as web
@@ -72,7 +72,7 @@ class Server:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         loop = asyncio.get_running_loop()
         smtp = self.smtp = mail_door.make(settings, app.offer, app.clock, app.log) if settings.smtp.enabled else None
-        chat = ChatDoor(app.accept, app.records, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
+        chat = ChatDoor(app.accept, app.talks, app.clock.now, chat_options(settings)) if settings.chat.enabled else None
         http = _Http(uvicorn_config(app, chat))
         drop = PhoneDrop(app.accept, app.clock.now, app.log.write, drop_options(settings)) if settings.drop.enabled else None
         bucket = _bucket(app) if settings.bucket.enabled else None
@@ -101,6 +101,8 @@ class Server:
                 plan_version=app.plan.version,
             )
             app.mailboxes.start(app.accept)
+            if chat is not None:
+                chat.start()
             # What comes in is safe already; it is sorted as soon as the classifier is loaded.
             sorting = loop.create_task(self._begin_to_sort())
             if ready is not None:
@@ -299,9 +301,14 @@ def chat_options(settings: Settings) -> ChatOptions:
         allowed_origins=tuple(chat.allowed_origins),
         max_line_chars=chat.max_line_chars,
         max_lines_per_minute=chat.max_lines_per_minute,
+        max_lines_per_minute_of_address=chat.max_lines_per_minute_of_address,
+        max_new_per_hour_of_address=chat.max_new_per_hour_of_address,
         max_connections=chat.max_connections,
         max_connections_per_address=chat.max_connections_per_address,
         idle_seconds=chat.idle_seconds,
+        max_upload_bytes=chat.max_upload_bytes,
+        max_uploads=chat.max_uploads,
+        identity_secret=identity_secret(settings),
     )
 
 

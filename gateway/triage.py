@@ -15,7 +15,7 @@ from gateway.call_joining import Histories, Joining, Matter
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import call_joining, complaints, corrections, events, jobs
+from gateway.store import call_joining, complaints, corrections, events, jobs, talks
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
@@ -106,29 +106,30 @@ class Triage:
             records = complaints.load(conn, numbers)
             everything = complaints.conversation(conn, numbers)
             settled = corrections.settled(conn, numbers)
+            stated = talks.stated(conn, numbers)
         # A bounce or an absence notice that joined says nothing of the matter.
-        talks = {number: [message for message in said if not message.aside] for number, said in everything.items()}
+        spoken = {number: [message for message in said if not message.aside] for number, said in everything.items()}
         classifier = self._champion.classifier()
-        verdicts = classifier.classify([query(records[n], talks[n]) for n in numbers])
+        verdicts = classifier.classify([query(records[n], spoken[n]) for n in numbers])
         decided = [
             self._decider.decide(classifier, verdict, records[n].channel.value, n, now)
             for n, verdict in zip(numbers, verdicts, strict=True)
         ]  # fmt: skip
-        past = self._histories.of({n: (records[n], talks[n], verdict) for n, verdict in zip(numbers, verdicts, strict=True)})
+        past = self._histories.of({n: (records[n], spoken[n], verdict) for n, verdict in zip(numbers, verdicts, strict=True)})
         before: list[Matter] = []
         reports: list[Report] = []
         for job, one in zip(batch, decided, strict=True):
             n = job.number
-            customer = _customer(one.verdict, talks[n])
+            customer = _customer(one.verdict, spoken[n])
             if history := past.get(n):
-                matter = self._histories.matter(records[n], talks[n], one.verdict, customer, history)
-                alone = records[n].state is ComplaintState.RECEIVED and len(talks[n]) == 1
+                matter = self._histories.matter(records[n], spoken[n], one.verdict, customer, history)
+                alone = records[n].state is ComplaintState.RECEIVED and len(spoken[n]) == 1
                 if alone and (found := self._histories.decide(matter, history, before)):
-                    reports.append(self._joined(job, talks[n][-1], found, now))
+                    reports.append(self._joined(job, spoken[n][-1], found, now))
                     continue
                 before.append(matter)
                 customer = customer.or_else(history.known)
-            reports.append(self._report(job, records[n], talks[n], one, settled.get(n), customer, now))
+            reports.append(self._report(job, records[n], spoken[n], one, settled.get(n), customer, now, disputed=n in stated))
         return reports
 
     def idle(self, now: datetime) -> bool:
@@ -144,6 +145,8 @@ class Triage:
         settled: ComplaintClass | None,
         customer: Customer,
         now: datetime,
+        *,
+        disputed: bool,
     ) -> Report:
         # What staff has said stays, whatever the customer adds.
         verdict = decided.verdict if settled is None else by_person(decided.verdict, settled)
@@ -171,8 +174,8 @@ class Triage:
             kind = EventType.REROUTED
         event = ticket.event_of(kind, triaged, now, supersedes=complaint.last_event)
 
-        # A person is also to see what was sent by a machine or says nothing, however sure the model is.
-        looked_at = decided.audited is not None or facts.machine or facts.said_nothing
+        # A person also sees what a machine sent, what says nothing and what its customer takes for another, however sure the model is.
+        looked_at = decided.audited is not None or facts.machine or facts.said_nothing or disputed
         review_rank = None if settled else self._decider.rank(verdict, looked_at, rules.urgency(assignment.priority))
 
         def write(conn: Connection) -> None:

@@ -1,101 +1,103 @@
-"""The real door of the chat and the real page before a store in memory, so that a test can lose an acknowledgement or stop the server."""
+"""A whole gateway for tests of the chat's pages, which can lose an acknowledgement, stop, and come back; and a site of somebody else's."""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-import uvicorn
-from jinja2 import Environment, FileSystemLoader
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
-from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket
+from running import RunningGateway
 
-import gateway
-from connectors.base import Line, Standing
-from connectors.web_chat import ChatDoor, ChatOptions, read_line
 from models.errors import TryLater
-from models.submission import Receipt, Submission
-
-WEB = Path(gateway.__path__[0]) / "web"
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
+from models.submission import Channel, Submission
 
 
 @dataclass
 class House:
-    """A gateway that has nothing but the chat. `start` after `stop` takes the same port and remembers everything."""
+    """A gateway with nothing but the chat. `start` after `stop` takes the same port and remembers everything.
 
-    taken: dict[str, Submission] = field(default_factory=dict)
-    offered: int = 0
-    numbers: dict[str, str] = field(default_factory=dict)
-    standing_of: Callable[[str], Standing | None] = lambda number: None
+    The classifier sorts by the Chinese name of a class in the text, and is sure of it.
+    """
+
+    home: Path
+    settings: Mapping[str, object] = field(default_factory=dict)
     # So many acceptances are committed and then not told, as when the answer is lost on its way.
     lose: int = 0
-    options: ChatOptions = field(default_factory=ChatOptions)
+    offered: int = 0
     port: int = 0
-    _server: uvicorn.Server | None = None
-    _thread: threading.Thread | None = None
+    running: RunningGateway | None = None
 
-    def accept(self, submission: Submission) -> Receipt:
+    def start(self) -> None:
+        quick = {"chat_quiet_seconds": 0.2, "smtp_enabled": "false", "drop_enabled": "false"}
+        self.running = RunningGateway(self.home, **(quick | {"web_port": self.port} | dict(self.settings)))
+        self.running.__enter__()
+        self.port = int(self.running.web.rpartition(":")[2])
+        self.running.watched.before = self._count
+        self.running.watched.after = self._lose
+
+    def stop(self) -> None:
+        assert self.running
+        self.running.__exit__(None, None, None)
+        self.running = None
+
+    def _count(self, _: Submission) -> None:
         self.offered += 1
-        conversation = submission.conversation or ""
-        number = self.numbers.setdefault(conversation, f"TS-20261123-{42 + len(self.numbers):04}")
-        duplicate = submission.source_key in self.taken
-        self.taken.setdefault(submission.source_key, submission)
+
+    def _lose(self, _: Submission) -> None:
         if self.lose:
             self.lose -= 1
             raise TryLater("lost", "丢了", "lost")
-        return Receipt(len(self.taken), number, duplicate)
 
-    def lines(self, conversation: str) -> Sequence[Line]:
-        kept = [one for one in self.taken.values() if one.conversation == conversation]
-        return [Line(read_line(one.raw)["id"], read_line(one.raw)["text"], one.received_at) for one in kept]
+    @property
+    def gateway(self) -> RunningGateway:
+        assert self.running
+        return self.running
 
-    def standing(self, conversation: str) -> Standing | None:
-        return self.standing_of(self.numbers[conversation]) if conversation in self.numbers else None
+    def taken(self) -> list[Submission]:
+        return self.gateway.committed(Channel.CHAT)
 
     def said(self) -> list[str]:
-        """What arrived, in order."""
-        return [read_line(one.raw)["text"] for one in self.taken.values()]
+        """What arrived, in order; of a file its name."""
+        return [one.envelope.get("filename") or json.loads(one.raw)["text"] for one in self.taken()]  # type: ignore[misc]
 
-    def start(self) -> None:
-        door = ChatDoor(self.accept, self, lambda: datetime.now(UTC), self.options)
-        pages = Environment(loader=FileSystemLoader(WEB / "templates"), autoescape=True)
-
-        async def page(request: Request) -> HTMLResponse:
-            lang = request.query_params.get("lang", "zh")
-            return HTMLResponse(pages.get_template("chat.html").render(lang=lang), headers={"Content-Security-Policy": CSP})
-
-        async def socket(websocket: WebSocket) -> None:
-            await door.serve(websocket)
-
-        static = Mount("/static", StaticFiles(directory=WEB / "static"))
-        app = Starlette(routes=[Route("/chat", page), WebSocketRoute("/ws/chat", socket), static])
-        config = uvicorn.Config(
-            app, port=self.port, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        listening = config.bind_socket()
-        self.port = listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        assert self._server
-        assert self._thread
-        self._server.should_exit = True
-        self._thread.join(15)
-        assert not self._thread.is_alive()
+    def numbers(self) -> list[str]:
+        """The numbers given, in order, each once."""
+        return list(dict.fromkeys(self.gateway.numbers()))
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/chat"
+
+
+class Site:
+    """Somebody else's web site on a port of its own; `pages` are its pages by path, each with headers of its own."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[str, Mapping[str, str]]] = {}
+        self.asked: list[str] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site.asked.append(self.path)
+                body, headers = site.pages.get(self.path.partition("?")[0], ("nothing here", {}))
+                self.send_response(200 if self.path.partition("?")[0] in site.pages else 404)
+                for name, value in {"Content-Type": "text/html; charset=utf-8", **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_: Any) -> None:
+                """Says nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -142,8 +142,8 @@ def test_defaults_bind_to_this_machine_only(tmp_path: Path) -> None:
 
 
 def test_every_error_of_the_chat_is_documented() -> None:
-    from connectors.web_chat import _ERRORS
+    from connectors.chat_hall import ERRORS
 
     page = read("chat.md")
-    for code in _ERRORS:
+    for code in ERRORS:
         assert f"`{code}`" in page

@@ -54,6 +54,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": (
         "gateway.config",
         "gateway.sections",
+        "gateway.sections_chat",
         "gateway.sections_mail",
         "gateway.sections_mailbox",
         "gateway.sections_phone",
@@ -100,7 +101,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "connectors.smtp",
         "connectors.phone_drop",
         "connectors.bucket",
-        "connectors.web_chat",
+        "connectors.chat_hall",
         "gateway.web",
         "gateway.serve",
         "gateway.devtracker",

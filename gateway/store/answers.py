@@ -96,6 +96,11 @@ def of_number(conn: Connection, number: str) -> list[Answer]:
     return [_answer(row) for row in conn.execute(select(answers).where(answers.c.number == number).order_by(answers.c.id))]
 
 
+def of_numbers(conn: Connection, numbers: Sequence[str]) -> list[Answer]:
+    """Everything told to the customers of these complaints, oldest first."""
+    return [_answer(row) for row in conn.execute(select(answers).where(answers.c.number.in_(numbers)).order_by(answers.c.id))]
+
+
 def settle(conn: Connection, answer_id: int, state: AnswerState, *, reason: str | None = None, sent_at: datetime | None = None) -> None:
     """Says what became of an answer."""
     conn.execute(update(answers).where(answers.c.id == answer_id).values(state=state.value, reason=reason, sent_at=sent_at))

@@ -134,17 +134,6 @@ def load(conn: Connection, submission_ids: Sequence[int]) -> dict[int, tuple[Sub
     return {row.id: (_submission(row), row.number) for row in found}
 
 
-def of_conversation(conn: Connection, conversation: str) -> list[tuple[str, Submission]]:
-    """All submissions of a conversation, oldest first, each with its complaint's number."""
-    found = conn.execute(select(submissions).where(submissions.c.conversation == conversation).order_by(submissions.c.id))
-    return [(row.number, _submission(row)) for row in found]
-
-
-def number_of_conversation(conn: Connection, conversation: str) -> str | None:
-    """The number of a conversation's complaint; None before its first line."""
-    return conn.execute(select(conversations.c.number).where(conversations.c.conversation == conversation)).scalar_one_or_none()
-
-
 def _submission(row: Row[Any]) -> Submission:
     return Submission(
         channel=Channel(row.channel),

@@ -11,11 +11,10 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
@@ -33,6 +32,7 @@ from gateway.web import (
     reviews,
     transcripts_api,
 )
+from gateway.web import chat as chat_pages
 from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
 from models.staff import Scope as TokenScope
@@ -177,20 +177,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     async def front() -> Response:
         return RedirectResponse("/chat")
 
-    @web.get("/chat", response_class=HTMLResponse, include_in_schema=False)
-    async def chat_page(request: Request, lang: str | None = None) -> Response:
-        if chat is None:
-            raise HTTPException(404, "在线对话未开放（chat.enabled）/ the chat is not open (chat.enabled)")
-        if lang not in ("zh", "en"):
-            lang = "en" if request.headers.get("accept-language", "zh").lower().startswith("en") else "zh"
-        return HTMLResponse(pages.get_template("chat.html").render(lang=lang, max_line_chars=app.settings.chat.max_line_chars))
-
-    @web.websocket("/ws/chat")
-    async def chat_socket(websocket: WebSocket) -> None:
-        if chat is None:
-            await websocket.close()
-            return
-        await chat.serve(websocket)
+    web.include_router(chat_pages.routes(app, chat, pages, _HERE / "static"))
 
     @web.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
@@ -249,7 +236,10 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
 
     hosts = frozenset({*(host.lower() for host in app.settings.web.allowed_hosts), app.settings.web.host.lower()})
     # Around everything, the answers to our own faults included, which the framework gives outside all of its middleware.
-    larger = {transcripts_api.PATH: transcripts_api.most_bytes(app)}
+    larger = {
+        transcripts_api.PATH: transcripts_api.most_bytes(app),
+        chat_pages.UPLOADS: max(app.settings.chat.max_upload_bytes, app.settings.web.max_body_bytes),
+    }
     return Guard(web, hosts=hosts, max_body_bytes=app.settings.web.max_body_bytes, larger=larger)
 
 

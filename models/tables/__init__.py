@@ -12,6 +12,7 @@ from models.tables.intake import conversations, day_numbers, installation, jobs,
 from models.tables.learning import examples, retrainings, trained_models
 from models.tables.mailboxes import mailbox_mails, mailboxes
 from models.tables.people import answered_requests, api_tokens, sessions, staff
+from models.tables.talks import statements, talk_says, talks
 
 __all__ = [
     "answer_attempts",
@@ -43,7 +44,10 @@ __all__ = [
     "retrainings",
     "sessions",
     "staff",
+    "statements",
     "submissions",
+    "talk_says",
+    "talks",
     "trained_models",
     "verdicts",
 ]

@@ -30,7 +30,7 @@ conversations = Table(
     "conversations",
     metadata,
     Column("conversation", String(80), primary_key=True),
-    Column("number", String(32), nullable=False),
+    Column("number", String(32), nullable=False, index=True),
 )
 
 # Which installation this is: its name goes with every complaint that is handed over, so that numbers of two installations, or of one

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from factories import MORNING, submission
 from sqlalchemy import select
 
-from gateway.store import complaints, events, jobs, migrations, plans, submissions, trained
+from gateway.store import complaints, events, jobs, migrations, plans, submissions, talks, trained
 from gateway.store.engine import Store
 from gateway.store.jobs import Job, NewJob
 from models.delivery import Event, EventType, Outcome, OutcomeCode
@@ -129,7 +129,7 @@ def test_lines_of_one_conversation_share_a_number_and_waste_none(store: Store) -
     assert take_in(store, line("3"))[0].number == first[0].number
     assert take_in(store, submission())[0].number == "TS-20261123-0003"
     with store.read() as conn:
-        assert [number for number, _ in submissions.of_conversation(conn, "talk")] == [first[0].number] * 3
+        assert [one.number for one in talks.written(conn, ["talk"], "message/rfc822")] == [first[0].number] * 3
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:

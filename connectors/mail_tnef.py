@@ -83,12 +83,12 @@ def read_tnef(content: bytes, budget: Budget, defects: set[str]) -> Tnef | None:
             found.files.append(TnefFile())
         elif attribute == _CODEPAGE and length >= 4:
             codepage = f"cp{struct.unpack_from('<I', content, start)[0]}"
-        elif attribute == _BODY:
+        elif attribute == _BODY and not found.plain:
             found.plain = _text(content[start:end], codepage, defects)
-        elif attribute == _PROPERTIES:
+        elif attribute == _PROPERTIES and not (found.plain and found.html):
             said = _properties(content[start:end])
             found.plain = found.plain or _said(said, _PLAIN, codepage, defects)
-            found.html = _said(said, _HTML, codepage, defects)
+            found.html = found.html or _said(said, _HTML, codepage, defects)
         elif found.files and attribute in (_TITLE, _DATA, _ATTACHMENT):
             _tell(found.files[-1], attribute, content[start:end], codepage, defects)
     found.whole = True

@@ -24,6 +24,12 @@ RASTER = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # A picture is shown small on the page when it is no larger than this, in bytes and in pixels; a browser wants four bytes for each pixel.
 SHOWN_BYTES, SHOWN_PIXELS = 8 * 1024 * 1024, 40_000_000
 
+# A picture of one clear pixel.
+_NOTHING = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00"
+    b"!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+
 _FILE = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
@@ -70,7 +76,8 @@ def routes(app: App, door: Door) -> APIRouter:
         content = (await opened(number, attachment)).content
         size = pixels(content, known.mime_type)
         if size is None or size > SHOWN_PIXELS:
-            raise Wrong(404, "wrong.not_found")
+            # Broken, or larger than a browser should be asked to hold: an empty place, where a refusal would be a broken picture.
+            return Response(_NOTHING, headers=_FILE, media_type="image/gif")
         return Response(content, headers={**_FILE, "Content-Disposition": "inline"}, media_type=known.mime_type)
 
     return router

@@ -146,6 +146,32 @@ _PAGES = ("text/html", "image/svg+xml", "text/xml")
 _ARCHIVES = re.compile(r"application/(?:zip|gzip|vnd\.rar|x-7z-compressed|x-bzip2|x-xz)")
 
 
+# What people call a file, by its content.
+_KINDS = (
+    ("pdf", re.compile(r"application/pdf")),
+    ("word", re.compile(r"application/vnd\.openxmlformats-officedocument\.wordprocessingml\..*|application/msword|text/rtf")),
+    ("sheet", re.compile(r"application/vnd\.openxmlformats-officedocument\.spreadsheetml\..*|text/csv")),
+    ("slides", re.compile(r"application/vnd\.openxmlformats-officedocument\.presentationml\..*")),
+    ("office", re.compile(r"application/x-ole-storage")),
+    ("archive", _ARCHIVES),
+    ("mail", re.compile(r"message/.*|application/ms-tnef")),
+    ("calendar", re.compile(r"text/calendar")),
+    ("image", re.compile(r"image/(?!svg).*")),
+    ("audio", re.compile(r"audio/.*")),
+    ("video", re.compile(r"video/.*")),
+)
+
+
+def kind_of(file: StoredAttachment) -> str:
+    """What people call such a file: a key of the words."""
+    if file.mime_type in _PROGRAMS:
+        return "program"
+    if file.mime_type in _PAGES:
+        return "page"
+    found = next((kind for kind, types in _KINDS if types.fullmatch(file.mime_type)), "")
+    return found or ("text" if file.mime_type.startswith("text/") else "other")
+
+
 def caution_of(file: StoredAttachment) -> str:
     """What to beware of: `program`, `page` (may hold scripts), `archive` (nobody has looked into it), `other` (it is not what was said)."""
     if file.mime_type in _PROGRAMS or _PROGRAM_ENDINGS.search(file.filename):

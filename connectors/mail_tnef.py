@@ -107,10 +107,13 @@ def _tell(file: TnefFile, attribute: int, value: bytes, codepage: str, defects: 
         file.name = next((name for name in names if name), file.name) or _said(said, _SHOWN_NAME, codepage, defects)
         file.mime_type = _said(said, _MEDIA_TYPE, codepage, defects).lower()
         file.content_id = _said(said, _CONTENT_ID, codepage, defects)
-        if not file.content and _BYTES in said:
+        if _BYTES in said:
             kind, inner = said[_BYTES]
             # An object begins with the 16 bytes that say which interface it has.
-            file.content = inner[16:] if kind == _OBJECT else inner
+            inner = inner[16:] if kind == _OBJECT else inner
+            # Beside a message within, the attribute only holds words that there is one.
+            if not file.content or inner.startswith(SIGNATURE):
+                file.content = inner
 
 
 def _properties(block: bytes) -> dict[int, tuple[int, bytes]]:

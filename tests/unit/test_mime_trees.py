@@ -133,6 +133,8 @@ def test_files_say_their_type_and_id_and_may_lie_in_a_property() -> None:
         ("b.bin", b"inner", "application/octet-stream", "", False),
     ]
     assert mail.text == "信"
+    within = tnef(("a", b"This attachment is a message", ((OBJECT, BYTES, b"\0" * 16 + SOUND),)))
+    assert [part.content for part in wrapped(within).parts] == [SOUND]
     assert mail.defects == ("bad_date", "no_message_id")
 
 

@@ -53,7 +53,7 @@ _STRICT = re.compile(
     r"[^，,。！？；：:]{1,40}(?:写道|寫道|wrote|写到)\s*[:：]\s*",
     re.IGNORECASE,
 )
-_ENGLISH_STRICT = re.compile(r"on .{6,60}(?:19|20)\d\d.{0,80}\bwrote\s*[:：]\s*", re.IGNORECASE)
+_ENGLISH_STRICT = re.compile(r"on (?:.{6,60}(?:19|20)\d\d|\d{1,2}[/.-]\d{1,2}[/.-]\d\d).{0,80}\bwrote\s*[:：]\s*", re.IGNORECASE)
 
 _FORWARD_SUBJECT = re.compile(r"\s*(?:(?:fwd?|fw|转发|轉寄|轉發|转寄|轉信)\s*[:：])", re.IGNORECASE)
 

@@ -132,7 +132,8 @@ class Times:
 
 # What a file can do to whoever opens it, by its content; a name's ending counts too, because that is what a computer goes by.
 _PROGRAM_ENDINGS = re.compile(
-    r"\.(?:exe|com|scr|pif|bat|cmd|msi|msp|vbs|vbe|js|jse|wsf|wsh|hta|lnk|ps1|jar|apk|app|dmg|sh|reg|cpl|chm|iso|img)$", re.IGNORECASE
+    r"\.(?:exe|com|scr|pif|bat|cmd|msi|msp|vbs|vbe|js|jse|wsf|wsh|hta|lnk|ps1|jar|apk|app|dmg|sh|reg|cpl|chm|iso|img|docm|xlsm|pptm|xlam)$",
+    re.IGNORECASE,
 )
 _PAGE_ENDINGS = re.compile(r"\.(?:x?html?|shtml|mht(?:ml)?|svgz?|xml)$", re.IGNORECASE)
 _PROGRAMS = (

@@ -70,9 +70,9 @@ def squeezed(text: str) -> str:
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_what_the_standard_library_builds_comes_back(built: tuple[bytes, str, list[tuple[str, bytes]]]) -> None:
     raw, text, files = built
-    began = time.perf_counter()
+    began = time.process_time()
     mail = read_mail(raw)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert squeezed(mail.text) == squeezed(text)
     assert [part.content for part in mail.parts] == [content for _, content in files]
     for part, (name, _) in zip(mail.parts, files, strict=True):
@@ -172,7 +172,7 @@ def test_too_many_files_within_are_put_aside(content: bytes) -> None:
 
 
 def test_hostile_wrapping_costs_little() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for content in (
         b"\x78\x9f\x3e\x22\x01\x00" + attribute(1, 0x00069003, b"\xff\xff\xff\xff" + b"\x03\x10\x01\x00\xff\xff\xff\xff" * 500_000),
         b"\x78\x9f\x3e\x22\x01\x00"
@@ -184,7 +184,7 @@ def test_hostile_wrapping_costs_little() -> None:
             read_tnef(content, budget(), set())
         except Unreadable as parked:
             assert parked.code == "mail_too_slow"
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_uuencode_within_a_text_is_a_file_only_where_every_line_is() -> None:
@@ -202,6 +202,6 @@ def test_uuencode_within_a_text_is_a_file_only_where_every_line_is() -> None:
     ):
         assert text(kept).parts == ()
         assert text(kept).text == kept.strip()
-    began = time.perf_counter()
+    began = time.process_time()
     text(f"begin 644 a\n{line}\n" * 20_000)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

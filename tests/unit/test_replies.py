@@ -314,6 +314,6 @@ def test_never_fails_and_never_invents(lines: list[str], forwarded: bool) -> Non
     ids=range(12),
 )
 def test_time_grows_with_the_length_alone(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     reply_text(text[:1_000_000])
-    assert time.perf_counter() - started < 4
+    assert time.process_time() - started < 4

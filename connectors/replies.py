@@ -173,6 +173,8 @@ def _block_at(lines: Sequence[str], at: int) -> bool:
 def _attribution(lines: Sequence[str], at: int) -> int:
     """How many lines from `at` are an attribution (`在 … 写道：`), 0 if they are none. Mailers fold it over up to three lines."""
     line = lines[at].strip()
+    if len(line) > _LONGEST_LINE:
+        return 0
     if _is_attribution(line):
         return 1
     if not (_OPENER.match(line) or _EMAIL.search(line)) or SENTENCE_END.search(line):
@@ -198,7 +200,7 @@ def _attribution(lines: Sequence[str], at: int) -> int:
 
 
 def _is_attribution(line: str) -> bool:
-    if not _WROTE.search(line[-20:]):
+    if len(line) > _LONGEST_LINE or not _WROTE.search(line[-20:]):
         return False
     if _STRICT.fullmatch(line) or _ENGLISH_STRICT.fullmatch(line):
         return True

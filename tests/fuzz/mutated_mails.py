@@ -258,7 +258,8 @@ def run(mails: int, seed: int, folder: Path, keep: Path | None = None) -> Outcom
 
     def parse(submission: Submission) -> Parsed:
         number = int(submission.source_key)
-        began = time.perf_counter()
+        # The processor's time: what a mail costs, however busy the machine is with other things.
+        began = time.thread_time()
         try:
             return mime.parse(submission)
         except Unreadable as error:
@@ -268,7 +269,7 @@ def run(mails: int, seed: int, folder: Path, keep: Path | None = None) -> Outcom
             outcome.crashed.append(number)
             raise
         finally:
-            took = time.perf_counter() - began
+            took = time.thread_time() - began
             outcome.slowest = max(outcome.slowest, took)
             if took > SECONDS:
                 outcome.slow.append(number)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS := $(wildcard classifiers/corpus/*.jsonl classifiers/lexicon/*.txt classifiers/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench train classifier-report docs clean
+.PHONY: help run test check fuzz bench train classifier-report docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -20,6 +20,9 @@ check: $(VENV)/dev.ready ## Lint, format check and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+fuzz: $(VENV)/dev.ready ## Damage thousands of mails and see that none is lost, slow or a crash
+	@$(BIN)/python tests/fuzz/mutated_mails.py
 
 bench: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Measure the speed, in one run and as ratios
 	@$(BIN)/python -m benchmarks

@@ -3,8 +3,8 @@
 Purpose: a type that can be trusted a little, for people who are about to open a file of a stranger. Nothing is ever unpacked, expanded or
 executed for it: a few kilobytes at both ends are looked at, so an archive that would fill a disk costs what any other file costs.
 
-Why a table of our own: what customers of a sales office send is known, and a closed list can be tested row by row. The libraries that know
-a thousand types either read a file by their own rules for longer than is wanted, or have had no release for years.
+Why a table of our own: what customers of a sales office send is known, and a closed list can be tested row by row. Libraries know a
+thousand types by rules of their own, some of which read on and on.
 """
 
 from __future__ import annotations

@@ -225,22 +225,24 @@ class _Reader:
     def _unpack_lines(self, text: str) -> str:
         """`text` without the files that stand in it as lines of uuencode; they become attachments."""
         kept: list[str] = []
-        at = 0
+        at = looked = 0
         for begin in _UU_BEGIN.finditer(text):
-            if begin.start() < at:
+            if begin.start() < looked:
                 continue
-            end = _UU_END.search(text, begin.end())
-            lines = text[begin.end() : end.start()] if end else ""
             # Each line says by its first character how long it is; a letter that tells of `begin` and `end` has others.
-            if end is None or not all(_is_uu(line) for line in lines.split("\n") if line):
+            looked = begin.end()
+            while (end := text.find("\n", looked)) >= 0 and _is_uu(text[looked : min(end, looked + 100)]):
+                looked = end + 1
+            last = text[looked : end if end >= 0 else len(text)][:10].rstrip()
+            if last != "end":
                 continue
-            content = uudecoded(lines.encode("latin-1"), self._budget, self._defects)
+            content = uudecoded(text[begin.end() : looked].encode("latin-1"), self._budget, self._defects)
             mime_type = type_of(content) or UNKNOWN
             self._budget.spend_part(1)
             name = self._own_name(self._safe(begin[1]) or "".join(kind_of(mime_type)))
             self.content.parts.append(MailPart(Attachment(filename=name, size=len(content), mime_type=mime_type), content))
             kept.append(text[at : begin.start()])
-            at = end.end()
+            at = looked = end + 1 if end >= 0 else len(text)
         return "".join(kept) + text[at:] if kept else text
 
     def _read_status(self, content: bytes) -> None:
@@ -335,10 +337,11 @@ class _Reader:
 
 
 _UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\n]{1,200})\n(?=M)", re.MULTILINE)
-_UU_END = re.compile(r"^end[ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
 def _is_uu(line: str) -> bool:
+    if not line:
+        return False
     length = (ord(line[0]) - 32) & 63
     return line.isascii() and " " <= line[0] <= "`" and len(line) - 1 in range(length // 3 * 4, -(-length // 3) * 4 + 2)
 

@@ -83,12 +83,12 @@ def read_tnef(content: bytes, budget: Budget, defects: set[str]) -> Tnef | None:
             found.files.append(TnefFile())
         elif attribute == _CODEPAGE and length >= 4:
             codepage = f"cp{struct.unpack_from('<I', content, start)[0]}"
-        elif attribute == _BODY:
+        elif attribute == _BODY and not found.plain:
             found.plain = _text(content[start:end], codepage, defects)
-        elif attribute == _PROPERTIES:
+        elif attribute == _PROPERTIES and not (found.plain and found.html):
             said = _properties(content[start:end])
             found.plain = found.plain or _said(said, _PLAIN, codepage, defects)
-            found.html = _said(said, _HTML, codepage, defects)
+            found.html = found.html or _said(said, _HTML, codepage, defects)
         elif found.files and attribute in (_TITLE, _DATA, _ATTACHMENT):
             _tell(found.files[-1], attribute, content[start:end], codepage, defects)
     found.whole = True
@@ -107,10 +107,13 @@ def _tell(file: TnefFile, attribute: int, value: bytes, codepage: str, defects: 
         file.name = next((name for name in names if name), file.name) or _said(said, _SHOWN_NAME, codepage, defects)
         file.mime_type = _said(said, _MEDIA_TYPE, codepage, defects).lower()
         file.content_id = _said(said, _CONTENT_ID, codepage, defects)
-        if not file.content and _BYTES in said:
+        if _BYTES in said:
             kind, inner = said[_BYTES]
             # An object begins with the 16 bytes that say which interface it has.
-            file.content = inner[16:] if kind == _OBJECT else inner
+            inner = inner[16:] if kind == _OBJECT else inner
+            # Beside a message within, the attribute only holds words that there is one.
+            if not file.content or inner.startswith(SIGNATURE):
+                file.content = inner
 
 
 def _properties(block: bytes) -> dict[int, tuple[int, bytes]]:

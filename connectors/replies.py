@@ -53,7 +53,7 @@ _STRICT = re.compile(
     r"[^，,。！？；：:]{1,40}(?:写道|寫道|wrote|写到)\s*[:：]\s*",
     re.IGNORECASE,
 )
-_ENGLISH_STRICT = re.compile(r"on .{6,60}(?:19|20)\d\d.{0,80}\bwrote\s*[:：]\s*", re.IGNORECASE)
+_ENGLISH_STRICT = re.compile(r"on (?:.{6,60}(?:19|20)\d\d|\d{1,2}[/.-]\d{1,2}[/.-]\d\d).{0,80}\bwrote\s*[:：]\s*", re.IGNORECASE)
 
 _FORWARD_SUBJECT = re.compile(r"\s*(?:(?:fwd?|fw|转发|轉寄|轉發|转寄|轉信)\s*[:：])", re.IGNORECASE)
 
@@ -193,6 +193,8 @@ def _block_at(lines: Sequence[str], at: int) -> bool:
 def _attribution(lines: Sequence[str], at: int) -> int:
     """How many lines from `at` are an attribution (`在 … 写道：`), 0 if they are none. Mailers fold it over up to three lines."""
     line = lines[at].strip()
+    if len(line) > _LONGEST_LINE:
+        return 0
     if _is_attribution(line):
         return 1
     if not (_OPENER.match(line) or _EMAIL.search(line)) or SENTENCE_END.search(line):
@@ -218,7 +220,7 @@ def _attribution(lines: Sequence[str], at: int) -> int:
 
 
 def _is_attribution(line: str) -> bool:
-    if not _WROTE.search(line[-20:]):
+    if len(line) > _LONGEST_LINE or not _WROTE.search(line[-20:]):
         return False
     if _STRICT.fullmatch(line) or _ENGLISH_STRICT.fullmatch(line):
         return True

@@ -89,7 +89,9 @@ def without_footers(lines: list[str]) -> list[str]:
     # The card: `| |`, name, `|`, address, `|`, each on a line.
     edges = [at for at, line in enumerate(kept) if "|" in line and _CARD_EDGE.fullmatch(line)]
     if len(edges) >= 2 and kept[edges[0]].strip() == "| |" and edges[-1] - edges[0] <= 12 and _says_something(kept[: edges[0]]):
-        del kept[edges[0] : edges[-1] + 1]
+        card = kept[edges[0] : edges[-1] + 1]
+        if all(len(line) <= 60 and line.count("|") <= 2 and not SENTENCE_END.search(line) for line in card):
+            del kept[edges[0] : edges[-1] + 1]
     return kept
 
 

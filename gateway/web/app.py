@@ -128,12 +128,8 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     """The web application of a gateway. `alive` tells whether the worker's threads run."""
     web = FastAPI(title="接诉 jiesu", version="1", docs_url=None, redoc_url=None, openapi_url=None)
     pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True)
-    pages.globals |= {
-        "percent": console_view.percent,
-        "plain": console_view.plain,
-        "may_be_shown": attachments.may_be_shown,
-        "caution_of": console_view.caution_of,
-    }
+    pages.globals |= {"percent": console_view.percent, "plain": console_view.plain}
+    pages.globals |= {"caution_of": console_view.caution_of, "kind_of": console_view.kind_of, "may_be_shown": attachments.may_be_shown}
     door = console_door.Door(app, pages)
     web.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import anyio.to_thread
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from connectors.file_types import pixels
@@ -24,12 +25,22 @@ RASTER = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # A picture is shown small on the page when it is no larger than this, in bytes and in pixels; a browser wants four bytes for each pixel.
 SHOWN_BYTES, SHOWN_PIXELS = 8 * 1024 * 1024, 40_000_000
 
+# A picture of one clear pixel.
+_NOTHING = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00"
+    b"!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+
+# So many files are read out of their mails at once; each may want some times the size of a mail in memory.
+_AT_ONCE = 4
+
 _FILE = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
 def router(app: App) -> APIRouter:
     """The call of the API."""
     routes = APIRouter(prefix="/api/v1")
+    opening = CapacityLimiter(_AT_ONCE)
 
     @routes.get(
         "/complaints/{number}/attachments/{attachment}",
@@ -38,7 +49,7 @@ def router(app: App) -> APIRouter:
         response_class=Response,
     )
     async def attachment(number: str, attachment: str) -> Response:
-        opened = await anyio.to_thread.run_sync(app.attachments.open, number, attachment)
+        opened = await anyio.to_thread.run_sync(app.attachments.open, number, attachment, limiter=opening)
         if opened is None:
             raise HTTPException(404, "没有这个附件 / there is no such attachment")
         return _saved(opened)
@@ -49,9 +60,10 @@ def router(app: App) -> APIRouter:
 def routes(app: App, door: Door) -> APIRouter:
     """What the console offers."""
     router = APIRouter(prefix="/console", include_in_schema=False)
+    opening = CapacityLimiter(_AT_ONCE)
 
     async def opened(number: str, attachment: str) -> Opened:
-        found = await anyio.to_thread.run_sync(app.attachments.open, number, attachment)
+        found = await anyio.to_thread.run_sync(app.attachments.open, number, attachment, limiter=opening)
         if found is None:
             raise Wrong(404, "wrong.not_found")
         return found
@@ -70,7 +82,8 @@ def routes(app: App, door: Door) -> APIRouter:
         content = (await opened(number, attachment)).content
         size = pixels(content, known.mime_type)
         if size is None or size > SHOWN_PIXELS:
-            raise Wrong(404, "wrong.not_found")
+            # Broken, or larger than a browser should be asked to hold: an empty place, where a refusal would be a broken picture.
+            return Response(_NOTHING, headers=_FILE, media_type="image/gif")
         return Response(content, headers={**_FILE, "Content-Disposition": "inline"}, media_type=known.mime_type)
 
     return router

@@ -132,7 +132,8 @@ class Times:
 
 # What a file can do to whoever opens it, by its content; a name's ending counts too, because that is what a computer goes by.
 _PROGRAM_ENDINGS = re.compile(
-    r"\.(?:exe|com|scr|pif|bat|cmd|msi|msp|vbs|vbe|js|jse|wsf|wsh|hta|lnk|ps1|jar|apk|app|dmg|sh|reg|cpl|chm|iso|img)$", re.IGNORECASE
+    r"\.(?:exe|com|scr|pif|bat|cmd|msi|msp|vbs|vbe|js|jse|wsf|wsh|hta|lnk|ps1|jar|apk|app|dmg|sh|reg|cpl|chm|iso|img|docm|xlsm|pptm|xlam)$",
+    re.IGNORECASE,
 )
 _PAGE_ENDINGS = re.compile(r"\.(?:x?html?|shtml|mht(?:ml)?|svgz?|xml)$", re.IGNORECASE)
 _PROGRAMS = (
@@ -144,6 +145,32 @@ _PROGRAMS = (
 )
 _PAGES = ("text/html", "image/svg+xml", "text/xml")
 _ARCHIVES = re.compile(r"application/(?:zip|gzip|vnd\.rar|x-7z-compressed|x-bzip2|x-xz)")
+
+
+# What people call a file, by its content.
+_KINDS = (
+    ("pdf", re.compile(r"application/pdf")),
+    ("word", re.compile(r"application/vnd\.openxmlformats-officedocument\.wordprocessingml\..*|application/msword|text/rtf")),
+    ("sheet", re.compile(r"application/vnd\.openxmlformats-officedocument\.spreadsheetml\..*|text/csv")),
+    ("slides", re.compile(r"application/vnd\.openxmlformats-officedocument\.presentationml\..*")),
+    ("office", re.compile(r"application/x-ole-storage")),
+    ("archive", _ARCHIVES),
+    ("mail", re.compile(r"message/.*|application/ms-tnef")),
+    ("calendar", re.compile(r"text/calendar")),
+    ("image", re.compile(r"image/(?!svg).*")),
+    ("audio", re.compile(r"audio/.*")),
+    ("video", re.compile(r"video/.*")),
+)
+
+
+def kind_of(file: StoredAttachment) -> str:
+    """What people call such a file: a key of the words."""
+    if file.mime_type in _PROGRAMS:
+        return "program"
+    if file.mime_type in _PAGES:
+        return "page"
+    found = next((kind for kind, types in _KINDS if types.fullmatch(file.mime_type)), "")
+    return found or ("text" if file.mime_type.startswith("text/") else "other")
 
 
 def caution_of(file: StoredAttachment) -> str:

@@ -44,6 +44,7 @@ def ask(gateway: RunningGateway, method: str, path: str, body: Any = None, *, to
 # Every call with the scope that it wants; `{n}` is a complaint that waits.
 CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/complaints/{n}", None, Scope.COMPLAINTS_READ),
+    ("GET", "/api/v1/complaints/{n}/attachments/none", None, Scope.COMPLAINTS_READ),
     ("GET", "/api/v1/review", None, Scope.REVIEW_READ),
     ("POST", "/api/v1/complaints/{n}/corrections", {"class": "price", "by": "甲"}, Scope.REVIEW_WRITE),
     ("GET", "/api/v1/models", None, Scope.MODELS_READ),
@@ -89,7 +90,7 @@ def test_the_calls_above_are_all_there_are_and_the_document_names_them(gateway: 
         return path.replace("{n}", "{}").replace("/none", "/{}").replace("/99", "/{}")
 
     def named(path: str) -> str:
-        for name in ("{number}", "{version}"):
+        for name in ("{number}", "{version}", "{attachment}"):
             path = path.replace(name, "{}")
         return path
 

@@ -106,6 +106,8 @@ PAGES = (
     ("GET", "/console/complaints/TS-20261124-0001"),
     ("GET", "/console/complaints/TS-20261124-0001/item"),
     ("GET", "/console/complaints/TS-20261124-0001/originals/1"),
+    ("GET", "/console/complaints/TS-20261124-0001/attachments/1"),
+    ("GET", "/console/complaints/TS-20261124-0001/attachments/1/preview"),
     ("GET", "/console/models"),
     ("GET", "/console/models/retraining"),
     ("GET", "/console/examples"),
@@ -137,7 +139,15 @@ def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
         (method, re.sub(r"TS-[\d-]+", "{number}", path.partition("?")[0]).replace("originals/1", "originals/{submission}"))
         for method, path in PAGES
     }
-    named = {(method, path.replace("examples/1", "examples/{number}").replace("/nothing", "/{rest:path}")) for method, path in named}
+    named = {
+        (
+            method,
+            path.replace("examples/1", "examples/{number}")
+            .replace("attachments/1", "attachments/{attachment}")
+            .replace("/nothing", "/{rest:path}"),
+        )
+        for method, path in named
+    }
     open_to_all = {(m, p) for m in ("GET", "POST") for p in ("/console/sign-in", "/console/invitation/{token}")}
     assert there == named | open_to_all
 

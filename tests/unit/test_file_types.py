@@ -115,9 +115,9 @@ def test_no_bytes_make_it_fail(content: bytes, mime_type: str) -> None:
 
 
 def test_large_and_hostile_files_cost_nothing() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for content in (b"PK\x03\x04" + b"\0" * 20_000_000, b"<!--" * 5_000_000, b" " * 20_000_000, b"<!-- -->" * 2_000_000):
         by_content(content, "text/plain")
     pixels(b"\xff\xd8" + b"\xff\xe0\0\x02" * 5_000_000, "image/jpeg")
     pixels(b"\xff\xd8" + b"\xff" * 20_000_000, "image/jpeg")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -310,10 +310,12 @@ def test_never_fails_and_never_invents(lines: list[str], forwarded: bool) -> Non
         "From: a@b.c\nwrote\n" * 60_000,
         "来自" * 500_000,
         "| |\n网易邮箱大师\n" * 80_000,
+        "> a\n> b\nOn 2024 " + "x" * 900_000 + "\n",
+        "> a\n> b\nOn 2024\n" + "x" * 900_000 + "写道：\n",
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_time_grows_with_the_length_alone(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     reply_text(text[:1_000_000])
-    assert time.perf_counter() - started < 4
+    assert time.process_time() - started < 4

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS := $(wildcard classifiers/corpus/*.jsonl classifiers/lexicon/*.txt classifiers/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench train classifier-report docs clean
+.PHONY: help run test check bench fuzz train classifier-report docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -23,6 +23,9 @@ check: $(VENV)/dev.ready ## Lint, format check and types
 
 bench: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Measure the speed, in one run and as ratios
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Many fuzzed SMTP sessions against a real gateway (some minutes)
+	@$(BIN)/python tests/fuzz/smtp_sessions.py --sessions 20000
 
 train: $(VENV)/run.ready ## Train the shipped model from the shipped corpus
 	@$(BIN)/jiesu train

@@ -37,7 +37,7 @@ END = b"\r\n.\r\n"
 class Outcome:
     """What came of all sessions. taken: what was answered 250, with the bytes that it must be (or those that it must be part of)."""
 
-    taken: list[tuple[str, bytes | None, bytes]] = field(default_factory=list)
+    taken: list[tuple[int, str, bytes | None, bytes]] = field(default_factory=list)
     slow: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -110,8 +110,11 @@ def stuffed(mail: bytes) -> bytes:
 
 
 def dotless(sent: bytes) -> bytes:
-    """Without dots at the beginning of lines, for telling whether a mail is part of what was sent."""
-    return re.sub(rb"\r\n\.+", b"\r\n", b"\r\n" + sent)
+    """Without dots at the beginning of lines, for telling whether a mail is part of what was sent.
+
+    A line may begin behind a lone line feed, too: that of a command that ended so.
+    """
+    return re.sub(rb"(\r\n|\n)\.+", rb"\1", b"\r\n" + sent)
 
 
 class Client:
@@ -176,7 +179,7 @@ async def behave(make: Maker, client: Client, outcome: Outcome) -> None:
             answer = await client.answer()
             taken = TAKEN.search(answer)
             if taken:
-                outcome.taken.append((taken[1].decode(), mail, b""))
+                outcome.taken.append((make.seed, taken[1].decode(), mail, b""))
             elif len(stuffed(mail)) <= MAX_BYTES:
                 outcome.slow.append(f"seed {make.seed}: a good mail was answered {answer[:60]!r}")
         elif not answer:
@@ -259,7 +262,7 @@ async def session(seed: int, address: tuple[str, int], source: str, outcome: Out
     finally:
         client.writer.transport.abort()
     if kind != "behaves":
-        outcome.taken += [(number.decode(), None, bytes(client.sent)) for number in TAKEN.findall(bytes(client.heard))]
+        outcome.taken += [(seed, number.decode(), None, bytes(client.sent)) for number in TAKEN.findall(bytes(client.heard))]
 
 
 async def run(sessions: int, first_seed: int, address: tuple[str, int], at_once: int) -> Outcome:
@@ -280,14 +283,14 @@ def lost(database: Path, outcome: Outcome) -> list[str]:
     with sqlite3.connect(database) as conn:
         kept = dict(conn.execute("SELECT number, raw FROM submissions"))
     missing = []
-    for number, mail, sent in outcome.taken:
+    for seed, number, mail, sent in outcome.taken:
         raw = kept.get(number)
         if raw is None:
-            missing.append(f"{number} is not in the store")
+            missing.append(f"seed {seed}: {number} is not in the store")
         elif mail is not None and raw != mail:
-            missing.append(f"{number} has other bytes than were sent")
-        elif mail is None and dotless(raw) not in dotless(sent):
-            missing.append(f"{number} is no part of what was sent")
+            missing.append(f"seed {seed}: {number} has other bytes than were sent")
+        elif mail is None and dotless(raw)[2:] not in dotless(sent):
+            missing.append(f"seed {seed}: {number} is no part of what was sent")
     return missing
 
 

@@ -27,6 +27,9 @@ fuzz: $(VENV)/dev.ready ## Damage thousands of mails and see that none is lost, 
 bench: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Measure the speed, in one run and as ratios
 	@$(BIN)/python -m benchmarks
 
+fuzz: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Many fuzzed SMTP sessions against a real gateway (some minutes)
+	@$(BIN)/python tests/fuzz/smtp_sessions.py --sessions 20000
+
 train: $(VENV)/run.ready ## Train the shipped model from the shipped corpus
 	@$(BIN)/jiesu train
 

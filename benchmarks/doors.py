@@ -1,8 +1,9 @@
 """Durable acceptance under `smtp-source` (20 sessions, mails of 5 kB) beside Postfix and a bare aiosmtpd, in one run.
 
-The same program sends the same mails to each in turn: to the gateway as it ships, worker included; to the same with its worker standing
-still; to a Postfix that takes them into its queue; and to an aiosmtpd that discards them. Each round asks all of them one after another,
-and ratios are taken round by round. Afterwards every mail that was answered 250 must be in the store.
+The same program sends the same mails to each in turn: to the gateway as it ships, worker included; to the same with two processes that
+take mail in; to one with its worker standing still; to a Postfix that takes them into its queue; to an aiosmtpd that discards them. Each
+round asks all of them one after another, and ratios are taken round by round. Afterwards every mail that was answered 250 must be in the
+store.
 """
 
 from __future__ import annotations
@@ -34,24 +35,27 @@ def measure(report: Report, folder: Path, *, quick: bool) -> None:
     with ExitStack() as stack:
         bare = stack.enter_context(running(folder, "benchmarks.bare_smtp"))
         real = stack.enter_context(gateway(folder, "home-working"))
+        two = stack.enter_context(gateway(folder, "home-two", acceptors=2))
         still = stack.enter_context(gateway(folder, "home-still", working=False))
         where = bare.first_line()["smtp"]
         doors: dict[str, tuple[str, int]] = {
             "postfix": stack.enter_context(postfix.running()),
             "bare": (where[0], where[1]),
             "gateway": real.opened().smtp,
+            "two": two.opened().smtp,
             "still": still.opened().smtp,
         }
+        working = {"gateway": real, "two": two}
         for address in doors.values():
             _send(address, 40, new=False)
         for _ in rounds(most, budget):
             for new in (False, True):
                 for name, address in doors.items():
                     rates[name, new].append(_send(address, mails, new=new))
-                    if name == "gateway" and not real.settle(180):
+                    if name in working and not working[name].settle(180):
                         raise BenchmarkError("the gateway's worker did not get done with the mails of a round")
                 sent += mails
-        kept = {name: _taken(one) - 40 for name, one in (("gateway", real), ("still", still))}
+        kept = {name: _taken(one) - 40 for name, one in (("gateway", real), ("two", two), ("still", still))}
     for name, count in kept.items():
         report.single(_GROUP, f"{name}: mails answered 250 that are not in the store", float(sent - count), "mails")
     _tell(report, rates)
@@ -78,13 +82,14 @@ def _tell(report: Report, rates: dict[tuple[str, bool], list[float]]) -> None:
         "postfix": "Postfix, into its queue",
         "bare": "bare aiosmtpd, discards",
         "gateway": "gateway as it ships",
+        "two": "gateway with two acceptors",
         "still": "gateway, its worker standing still",
     }
     for new in (False, True):
         connections = "a new connection each" if new else "kept connections"
         for name, title in titles.items():
             report.add(_GROUP, f"{title}; {connections}", rates[name, new], "/s")
-        for name in ("gateway", "still"):
+        for name in ("gateway", "two", "still"):
             for against in ("postfix", "bare"):
                 report.add(_GROUP, f"ratio {name} / {against}; {connections}", ratios(rates[name, new], rates[against, new]), "x")
     spread = statistics.median(rates["postfix", False])

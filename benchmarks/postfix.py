@@ -69,8 +69,8 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def running() -> Iterator[tuple[str, int]]:
-    """A Postfix that takes mail into its queue, until the end of the block; gives its address."""
+def running(more: str = "") -> Iterator[tuple[str, int]]:
+    """A Postfix that takes mail into its queue, until the end of the block; gives its address. `more`: lines for its main.cf."""
     # Its programs run as its own user and must get through; the usual temporary folders are for their owner alone.
     folder = Path(tempfile.mkdtemp(prefix="jiesu-postfix-"))
     folder.chmod(0o755)
@@ -81,7 +81,7 @@ def running() -> Iterator[tuple[str, int]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     asked = subprocess.run(["postconf", "-dh", "daemon_directory"], capture_output=True, text=True, check=True, timeout=30)
-    (conf / "main.cf").write_text(_MAIN.format(folder=folder, daemons=asked.stdout.strip()))
+    (conf / "main.cf").write_text(_MAIN.format(folder=folder, daemons=asked.stdout.strip()) + more)
     (conf / "master.cf").write_text(_MASTER.format(port=port))
     command = ["postfix", "-c", str(conf)]
     try:

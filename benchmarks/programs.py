@@ -177,7 +177,7 @@ def get(url: str) -> bytes:
 
 
 @contextmanager
-def gateway(folder: Path, name: str, *, tracker_url: str = "", working: bool = True) -> Iterator[Gateway]:
+def gateway(folder: Path, name: str, *, tracker_url: str = "", working: bool = True, acceptors: int = 1) -> Iterator[Gateway]:
     """A gateway on free ports with its home in `folder`. `working` False: its worker stands still, so that acceptance is alone."""
     home = folder / name
     env = {
@@ -185,6 +185,7 @@ def gateway(folder: Path, name: str, *, tracker_url: str = "", working: bool = T
         "JIESU_SMTP_PORT": "0",
         "JIESU_SMTP_MAX_CONNECTIONS": "200",
         "JIESU_SMTP_MAX_CONNECTIONS_PER_ADDRESS": "200",
+        "JIESU_SMTP_ACCEPTORS": str(acceptors),
         "JIESU_WEB_PORT": "0",
         "JIESU_WEB_PUBLIC_URL": "http://127.0.0.1",
         "JIESU_DROP_ENABLED": "false",

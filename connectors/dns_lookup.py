@@ -13,6 +13,8 @@ import dns.reversename
 
 # The longest that one question may take.
 _QUESTION_SECONDS = 4.0
+# So many characters of a text record are read; whoever publishes it may be hostile.
+_LONGEST_TEXT = 4096
 
 
 class NoDns(Exception):
@@ -80,7 +82,7 @@ class Lookup:
             return []
         records = list(found.rrset or ())
         if kind == "TXT":
-            return [b"".join(record.strings).decode("utf-8", "replace") for record in records]
+            return [b"".join(record.strings)[:_LONGEST_TEXT].decode("utf-8", "replace") for record in records[:50]]
         if kind == "MX":
             return [record.exchange.to_text(omit_final_dot=True) for record in sorted(records, key=lambda one: one.preference)]
         return [record.to_text().rstrip(".") for record in records]

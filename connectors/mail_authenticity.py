@@ -69,17 +69,25 @@ class Authenticity:
         except NoDns:
             return {"by": "jiesu", "reason": "no_dns"}
         envelope = submission.envelope
-        said, spf_domain = spf.check(
-            lookup, str(envelope.get("peer", "")), str(envelope.get("mail_from", "")), str(envelope.get("helo", ""))
-        )  # fmt: skip
+        sender = str(envelope.get("mail_from", ""))
+        relayed = self._by_relay(submission)
+        if relayed:
+            # From which address it came to the relay is not known any more.
+            said, spf_domain = "none", sender.rpartition("@")[2]
+        else:
+            said, spf_domain = spf.check(lookup, str(envelope.get("peer", "")), sender, str(envelope.get("helo", "")))
         signatures = _signatures(submission.raw, lookup)
         policy = _dmarc(lookup, from_email.rpartition("@")[2].lower(), said, spf_domain.lower(), signatures)
+        if relayed and policy["result"] == "fail":
+            policy["result"] = "none"
         return {"by": "jiesu", "spf": {"result": said, "domain": spf_domain}, "dkim": signatures, "dmarc": policy}
 
     def _of_our_relay(self, submission: Submission) -> bool:
         """Whether the one who handed it in may say what he found out."""
-        if not self._options.authserv_id:
-            return False
+        return bool(self._options.authserv_id) and self._by_relay(submission)
+
+    def _by_relay(self, submission: Submission) -> bool:
+        """Whether a relay of ours handed it in."""
         if submission.envelope.get("logged_in"):
             return True
         try:

@@ -13,9 +13,7 @@ Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 # RFC 7208 4.6.4: terms that ask the DNS, questions without an answer, and names looked at for mx and ptr.
 _MOST_TERMS, _MOST_VOID, _MOST_NAMES = 10, 2, 10
 _RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
-_TERM = re.compile(
-    r"([+?~-]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?::([^/]*(?:%\{[^}]*\}[^/]*)*|[0-9A-Fa-f:.]+))?((?:/\d+)?(?://\d+)?)", re.I
-)
+_TERM = re.compile(r"([+?~-]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?::((?:%\{[^}]*\}|%(?!\{)|[^/%])*))?((?:/\d+)?(?://\d+)?)", re.I)
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
 _MACRO = re.compile(r"%(?:\{([slodiphcrtvSLODIPHCRTV])(\d*)(r?)([.+,/_=-]*)\}|(%|_|-))", re.I)
 

@@ -63,7 +63,9 @@ class Acceptance:
             self._queue.append(mine)
         with self._committing:
             if mine.answer is None:
-                self._settle(self._next_group(mine))
+                group = self._next_group(mine)
+                self._settle(group)
+                self._tell(group)
         answer = mine.answer or _not_accepted()
         if isinstance(answer, JiesuError):
             raise answer
@@ -112,9 +114,13 @@ class Acceptance:
                         return
                     self._news.wait()
                 first = self._queue[0]
+            group: list[_Waiting] = []
             with self._committing:
                 if first.answer is None:
-                    self._settle(self._next_group(first))
+                    group = self._next_group(first)
+                    self._settle(group)
+            # The next group need not wait for the log.
+            self._tell(group)
 
     def _next_group(self, mine: _Waiting) -> list[_Waiting]:
         """What waits now, oldest first; always with `mine` in it, however long the queue."""
@@ -128,7 +134,7 @@ class Acceptance:
         return group
 
     def _settle(self, group: Sequence[_Waiting]) -> None:
-        """Commits a group, counts and logs what came of each, and tells who offered it."""
+        """Commits a group and tells those who offered it."""
         try:
             self._commit(group)
         except Exception as error:
@@ -141,7 +147,9 @@ class Acceptance:
                 except Exception as error:
                     # The others are told all the same.
                     self._log.fault("acceptance", error)
-        # Whoever waits need not wait for the log.
+
+    def _tell(self, group: Sequence[_Waiting]) -> None:
+        """Counts and logs what came of each."""
         for waiting in group:
             channel, answer = waiting.submission.channel.value, waiting.answer
             if isinstance(answer, JiesuError):

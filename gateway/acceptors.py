@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import subprocess
 import sys
@@ -29,6 +30,8 @@ _UP_SECONDS = 30
 _AGAIN_SECONDS = 1.0
 # So many connections are accepted before the loop does something else.
 _AT_ONCE = 64
+# There are no more handles or no more memory.
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(eq=False)
@@ -77,7 +80,7 @@ class Acceptors:
                     await one.ready.wait()
         except TimeoutError:
             raise TryLater("acceptors_silent", "收信进程没有就绪", "the processes that take mail in do not come up") from None
-        asyncio.get_running_loop().add_reader(self._listening.fileno(), self._accept)
+        self._listen()
         host, port = self._listening.getsockname()[:2]
         return host, port
 
@@ -116,13 +119,22 @@ class Acceptors:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _listen(self) -> None:
+        if self._listening is not None and not self._closing:
+            asyncio.get_running_loop().add_reader(self._listening.fileno(), self._accept)
+
     def _accept(self) -> None:
         """Takes what waits, and passes each connection on, or says why not."""
         assert self._listening is not None  # noqa: S101 - `open` came first
         for _ in range(_AT_ONCE):
             try:
                 caller, peer = self._listening.accept()
-            except OSError:
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    # It stays ready all the while; looking again and again would keep everything else from running.
+                    loop = asyncio.get_running_loop()
+                    loop.remove_reader(self._listening.fileno())
+                    loop.call_later(_AGAIN_SECONDS, self._listen)
                 return
             with caller:
                 address = str(peer[0])

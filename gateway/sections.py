@@ -66,6 +66,16 @@ def _mapped(values: list[str]) -> list[str]:
     return values
 
 
+def _recipients(values: list[str]) -> list[str]:
+    for value in values:
+        if not value.rpartition("@")[2] or value.count("@") > 1 or any(c.isspace() or c in "<>," for c in value):
+            raise Wrong(
+                f"“{value}” 不是地址或域名，例如 tousu@example.com 或 example.com",
+                f"'{value}' is no address or domain; write e.g. tousu@example.com or example.com",
+            )
+    return values
+
+
 def _addresses(values: list[str]) -> list[str]:
     for value in values:
         host, _, port = value.rpartition("#") if "#" in value else (value, "", "53")
@@ -85,6 +95,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Zone = Annotated[str, AfterValidator(_zone)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Networks = Annotated[list[str], AfterValidator(_networks)]
+Recipients = Annotated[list[str], AfterValidator(_recipients)]
 Mapped = Annotated[list[str], AfterValidator(_mapped)]
 Addresses = Annotated[list[str], AfterValidator(_addresses)]
 Secret = Annotated[str, AfterValidator(_secret)]
@@ -148,7 +159,7 @@ class Smtp(Section):
         "前置邮件服务器的地址或网段；列出后只接受它们的连接",
         "addresses or networks of your mail relays; when named, only they may connect (or, with users, others who log in)",
     )
-    recipients: list[str] = _key(
+    recipients: Recipients = _key(
         [],
         "接受的收件地址或域名，其余回 550；留空全部接受（本网关从不转发）",
         "addresses or domains that mail is taken for, others get 550; empty: all (nothing is ever relayed)",

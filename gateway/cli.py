@@ -189,6 +189,7 @@ def _print_what_next(settings: config.Settings, doors: Any, tracker_page: str) -
         f"跟踪系统 tracker          {tracker_page}",
         f"邮件入口 mail             {host}:{port}",
         f"电话转写投放 call drop     {doors.drop}",
+        f"外发邮件 outgoing mail      {'已启用 on' if settings.mail.enabled else '未启用 off（[mail], docs/email.md）'}",
         f"日志 logs                 {settings.home / 'log'}",
         "",
         "可以试试 try next:",

@@ -455,3 +455,21 @@ def test_a_message_id_is_fixed_once(small: AnsweringHouse) -> None:
     (answer,) = small.answers(number)
     with small.app.store.write() as conn:
         assert answers.fix_message_id(conn, answer.id, "<other@jiesu.example>") == answer.message_id
+
+
+def test_what_people_write_through_lists_reaches_somebody(small: AnsweringHouse) -> None:
+    number, sent, _ = acknowledged(small)
+    joins(small, number, message("合同问题，群发的催办", "Re: 定金纠纷", In_Reply_To=sent, Precedence="bulk"), "references")
+    assert small.events(number) == ["complaint.routed", "complaint.updated"]
+    joins(small, number, message("我在休假", "自动回复: 定金纠纷", In_Reply_To=sent), "references")
+    assert small.events(number) == ["complaint.routed", "complaint.updated"]
+
+
+def test_the_subject_of_an_acknowledgement_is_the_matter_alone(small: AnsweringHouse) -> None:
+    small.mail(subject="Re: 转发：FW: 定金纠纷")
+    assert small.mailer.taken[0].message["Subject"].startswith("已收到您的投诉：定金纠纷 [TS-")
+    # Nobody advertises through us to whom he puts into From.
+    small.mail(subject="买 https://evil.example/x?y 便宜", From="www.evil.example 点我 <o'brien@mail.example>")
+    letter = small.mailer.taken[1]
+    assert letter.rcpt_tos == ["o'brien@mail.example"]
+    assert "evil" not in str(letter.message["Subject"]) + str(letter.message.get_content())

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import calls, config, examples_cli, learning, people, questions, settings_help, staff, terminal
+from gateway import calls, config, examples_cli, learning, people, questions, settings_help, staff, templates_cli, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -399,6 +399,7 @@ cli.add_typer(learning.trained_cli, name="trained")
 cli.add_typer(people.people_cli, name="people")
 cli.add_typer(people.token_cli, name="token")
 cli.add_typer(calls.calls_cli, name="calls")
+cli.command()(templates_cli.templates)
 
 
 if __name__ == "__main__":

@@ -473,3 +473,18 @@ def test_the_subject_of_an_acknowledgement_is_the_matter_alone(small: AnsweringH
     letter = small.mailer.taken[1]
     assert letter.rcpt_tos == ["o'brien@mail.example"]
     assert "evil" not in str(letter.message["Subject"]) + str(letter.message.get_content())
+
+
+def test_a_mail_that_is_read_once_more_changes_nothing(small: AnsweringHouse) -> None:
+    first = small.mail()
+    reply = small.take(message("补充", "Re: 定金纠纷", In_Reply_To=small.mailer.taken[0].message["Message-ID"]))
+    for receipt in (first, reply):
+        with small.app.store.write() as conn:
+            payload = {"submission_id": receipt.submission_id}
+            jobs.enqueue(conn, [jobs.NewJob("intake", receipt.number, receipt.number, payload)], small.clock.now())
+        small.work()
+    story = small.story(first.number)
+    assert len(story.messages) == 2
+    assert story.joined == {reply.number: "references"}
+    assert small.events(first.number) == ["complaint.routed", "complaint.updated"]
+    assert len(small.log("Joined")) == 1

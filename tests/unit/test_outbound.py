@@ -19,6 +19,7 @@ from gateway import wording
 from gateway.languages import language_of
 from gateway.outbound import Outbound, Sender
 from gateway.reply_token import ReplyTokens
+from gateway.templates_cli import templates
 from models.answer import Answer, AnswerKind, Thread, Way, box_of
 from models.errors import BadSetting
 
@@ -239,6 +240,19 @@ def test_a_bad_template_is_named_with_its_line_and_remedy(tmp_path: Path, name: 
     with pytest.raises(BadSetting, match=re.escape(said)) as found:
         wording.load(tmp_path)
     assert found.value.key == key
+
+
+def test_the_shipped_templates_can_be_laid_out_and_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JIESU_HOME", str(tmp_path))
+    templates(["staff"])
+    (tmp_path / "templates" / "staff.zh.txt").write_text("我的\n$text\n", "utf-8")
+    templates(None)
+    assert (tmp_path / "templates" / "staff.zh.txt").read_text("utf-8") == "我的\n$text\n"
+    loaded = wording.load(tmp_path)
+    assert len(loaded.own) == 24
+    assert {key for key, text in loaded.texts.items() if text != SHIPPED.texts[key]} == {("staff", "zh")}
+    with pytest.raises(BadSetting, match="acknowledgement"):
+        templates(["thanks"])
 
 
 def test_own_templates_are_in_use(tmp_path: Path) -> None:

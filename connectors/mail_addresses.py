@@ -23,7 +23,8 @@ _TOKENS = re.compile(
 )
 # Neither separators nor anything that cannot be seen.
 _NONE_OF = r"\s\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff<>\"'(),:;"
-_ADDRESS = re.compile(rf"[^{_NONE_OF}\[\]]{{1,256}}@[^{_NONE_OF}@]{{1,256}}")
+# An apostrophe is of a name (o'brien@…) unless the address begins with it, which is then quoted.
+_ADDRESS = re.compile(rf"[^{_NONE_OF}\[\]][^{_NONE_OF.replace(chr(39), '')}\[\]]{{0,255}}@[^{_NONE_OF}@]{{1,256}}")
 
 
 def addresses(value: bytes | None, defects: set[str], hints: Sequence[str] = ()) -> list[tuple[str, str]]:

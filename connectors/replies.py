@@ -82,13 +82,13 @@ _NUMBER_TAG = re.compile(r"\[?TS-\d{8}-\d{4,9}(?:-[a-z2-7]{12})?\]?", re.IGNOREC
 
 
 def topic_of(subject: str) -> tuple[str, bool]:
-    """What a subject is about, without `Re:`, `转发：`, our number and the like, in small letters; and whether it was marked as a reply."""
+    """What a subject is about, without `Re:`, `转发：`, our number and the like; and whether it was marked as a reply."""
     rest, replied = subject.strip()[:500], False
     while True:
         reply = _REPLY_SUBJECT.match(rest)
         mark = reply or _FORWARD_SUBJECT.match(rest) or _WARNING_TAG.match(rest)
         if mark is None:
-            return " ".join(_NUMBER_TAG.sub(" ", rest).split()).casefold(), replied
+            return " ".join(_NUMBER_TAG.sub(" ", rest).split()), replied
         replied = replied or reply is not None
         rest = rest[mark.end() :].lstrip()
 

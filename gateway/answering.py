@@ -30,7 +30,7 @@ from models.submission import Channel
 from models.verdict import Decision
 
 # Whom a mail server can be asked to send to: no quotes, blanks or controls, so that nothing gets into a command (RFC 5321 4.1.2).
-_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"'@|]{1,64}@[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"'@|/]{1,253}")
+_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"@|]{1,64}@[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"'@|/]{1,253}")
 # Boxes that nobody reads.
 _NO_REPLY = re.compile(r"(?:(?:no|do-?not|dont)[-_.]?reply|mailer-daemon|mail-daemon|postmaster|bounces?)(?:[-_.+][^@]*)?@", re.IGNORECASE)
 _MOST_TEXT = 5000
@@ -131,7 +131,8 @@ class Answering:
             else "acknowledgement"
         )
         language = language_of(f"{first.title}\n{first.said}")
-        values = self._values(language, complaint, triaged.customer.name, assigned.department, text="", due=assigned.reply_due)
+        title = str(first.details.get("topic") or first.title)
+        values = self._values(language, complaint, title, triaged.customer.name, assigned.department, text="", due=assigned.reply_due)
         answer = self._answer(complaint, AnswerKind.ACKNOWLEDGEMENT, f"ack:{complaint.number}", reach, name, language, values, "jiesu", now)
         if answer.state is AnswerState.WAITING and answer.to:
             most = answers.beyond(self._store, conn, box_of(answer.to), self._limits, now)
@@ -165,7 +166,9 @@ class Answering:
         said = [message for message in complaints.conversation(conn, [number])[number] if not message.aside]
         staff = told is Told.STAFF
         language = language_of("\n".join(f"{message.title}\n{message.said}" for message in said))
-        values = self._values(language, complaint, complaint.customer.name, complaint.department or "", text=_plain(text), due=None)
+        values = self._values(
+            language, complaint, complaint.title, complaint.customer.name, complaint.department or "", text=_plain(text), due=None
+        )
         kind = AnswerKind.STAFF if staff else AnswerKind.STATUS
         return self._answer(
             complaint, kind, source_key, self._reach(complaint, said, automatic=not staff), told.value, language, values, by, now
@@ -249,14 +252,14 @@ class Answering:
         )
 
     def _values(
-        self, language: str, complaint: ComplaintRow, name: str | None, department: str, *, text: str, due: datetime | None
+        self, language: str, complaint: ComplaintRow, title: str, name: str | None, department: str, *, text: str, due: datetime | None
     ) -> dict[str, str]:
         english = language == "en"
         known = self._plan.departments.get(department)
         return {
             "number": complaint.number,
-            "title": _one_line(complaint.title)[:60],
-            "name": _one_line(name or "")[:30] or ("customer" if english else ""),
+            "title": _without_links(title)[:60],
+            "name": _without_links(name or "")[:30] or ("customer" if english else ""),
             "department": (known.name_en if english else known.name) if known else ("our customer service" if english else "客服"),
             "due": self._spelt(due, english=english) if due else "",
             "text": text,
@@ -285,6 +288,14 @@ def new_message_id(from_address: str) -> str:
 def _plain(text: str) -> str:
     """Text without controls, its lines ended alike."""
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")).strip()
+
+
+# A subject comes back to whoever stands in From, and anybody can be put there: nobody advertises through us.
+_LINK = re.compile(r"(?:https?://|www\.)[^\s，。；、）】》]*", re.IGNORECASE)
+
+
+def _without_links(text: str) -> str:
+    return " ".join(_LINK.sub("…", _one_line(text)).split())
 
 
 def _one_line(text: Any) -> str:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import calls, config, examples_cli, learning, people, questions, settings_help, staff, terminal
+from gateway import calls, config, examples_cli, learning, people, questions, settings_help, staff, templates_cli, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -189,6 +189,7 @@ def _print_what_next(settings: config.Settings, doors: Any, tracker_page: str) -
         f"跟踪系统 tracker          {tracker_page}",
         f"邮件入口 mail             {host}:{port}",
         f"电话转写投放 call drop     {doors.drop}",
+        f"外发邮件 outgoing mail      {'已启用 on' if settings.mail.enabled else '未启用 off（[mail], docs/email.md）'}",
         f"日志 logs                 {settings.home / 'log'}",
         "",
         "可以试试 try next:",
@@ -403,6 +404,7 @@ cli.add_typer(people.people_cli, name="people")
 cli.add_typer(people.token_cli, name="token")
 cli.add_typer(calls.calls_cli, name="calls")
 cli.add_typer(people.relay_cli, name="relay")
+cli.command()(templates_cli.templates)
 
 
 if __name__ == "__main__":

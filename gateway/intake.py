@@ -155,6 +155,9 @@ class Intake:
         joining = self._joiner.decide(conn, submission, parsed)
         submission_id, number = int(job.payload["submission_id"]), joining.number or fresh
         log: list[tuple[str, dict[str, object]]] = []
+        if joining.again and joining.number == fresh:
+            # It is this very submission, read once more.
+            return log
         if joining.number:
             threads.join(self._store, conn, submission_id, fresh, number, joining.by, now)
             log.append(("Joined", {"joined": number, "by": joining.by}))

@@ -22,6 +22,9 @@ from models.submission import Channel, Submission
 
 # Who reports that a mail did not arrive, where the report is plain text.
 _DAEMON = re.compile(r"(?:mailer-daemon|mail-daemon|postmaster)@", re.IGNORECASE)
+# What a program wrote by itself, of all that is marked as a machine's. Through lists and in bulk people write, too, and what they say must
+# reach somebody.
+_BY_ITSELF = frozenset({"null_return_path", "report", "loop", "auto_submitted", "autoreply_header", "daemon_sender", "auto_subject"})
 # A Message-ID within a text; the reports of some servers quote the mail's header there and nowhere else.
 _ID_IN_TEXT = re.compile(r"<[\x21-\x3b=\x3f-\x7e]{3,190}>", re.ASCII)
 _MOST_IDS_IN_TEXT = 50
@@ -76,7 +79,7 @@ class Joiner:
         shown = self._tokens.shown(parsed.title, [*_texts(told.get("to")), *_texts(submission.envelope.get("rcpt_tos"))])
         by_token = [number for number in shown.signed if threads.exists(conn, threads.resolve(conn, number))]
         if by_token and not told.get("forwarded"):
-            return Joining(threads.resolve(conn, by_token[0]), "token", aside=parsed.machine)
+            return Joining(threads.resolve(conn, by_token[0]), "token", aside=_is_aside(told))
         return self._by_sender(conn, parsed, named, [*by_token, *shown.bare])
 
     def _by_sender(self, conn: Connection, parsed: Parsed, named: Sequence[str], spelt: Sequence[str]) -> Joining:
@@ -91,7 +94,7 @@ class Joiner:
                 continue
             why = _why_not(told, subject, known=sender != "@" and sender in threads.boxes_of(conn, number))
             if not why:
-                return Joining(number, by, aside=parsed.machine)
+                return Joining(number, by, aside=_is_aside(told))
             refused = refused or (number, why)
         return Joining(claims=refused[0], why=refused[1]) if refused else Joining()
 
@@ -103,20 +106,21 @@ def _why_not(told: Mapping[str, Any], subject: str | None, *, known: bool) -> st
     if not known:
         return "other_sender"
     # Some people begin every mail by answering an old one; a subject of its own, without Re:, is a new matter.
-    topic, was = str(told.get("topic") or ""), _topic(subject)
-    if subject is not None and topic and was and not told.get("replied") and topic not in was and was not in topic:
+    topic, was = str(told.get("topic") or "").casefold(), (subject or "").casefold()
+    replies = told.get("replied") or _is_aside(told)
+    if subject is not None and topic and was and not replies and topic not in was and was not in topic:
         return "new_topic"
     return ""
+
+
+def _is_aside(told: Mapping[str, Any]) -> bool:
+    return told.get("auto_reason") in _BY_ITSELF
 
 
 def _is_report(told: Mapping[str, Any]) -> bool:
     """Whether a mail reports what became of another. An absence notice, whose return path is empty too, does not."""
     daemon = _DAEMON.match(str(told.get("from_email") or ""))
     return bool(told.get("auto_reason") == "report" or told.get("reported_id") or told.get("reported_action") or daemon)
-
-
-def _topic(subject: str | None) -> str:
-    return (subject or "").strip().casefold()
 
 
 def _texts(value: object) -> list[str]:

@@ -171,6 +171,8 @@ def _understood(error: BaseException, connected: bool) -> tuple[MailCode, int | 
                 return MailCode.DEFERRED if error.code == 421 else MailCode.LOST, error.code if error.code > 0 else None, error.message
             code = MailCode.DEFERRED if later else MailCode.NOT_LET_IN if ours else MailCode.REFUSED
             return code, error.code, error.message
+        case aiosmtplib.SMTPException() if "STARTTLS" in error.message and not isinstance(error, aiosmtplib.SMTPServerDisconnected):
+            return MailCode.NOT_SECURE, None, error.message
         case ssl.SSLError():
             return MailCode.NOT_SECURE, None, str(error.reason or "TLS")
         case TimeoutError():

@@ -59,7 +59,7 @@ class ReplyDesk:
         with self._store.write() as conn:
             done = answers.call_done(conn, answer_id, by.strip(), " ".join(note.split()), self._clock.now())
         if done is None:
-            raise Refused("no_such_call", f"回访名单上没有 {answer_id} 号", f"there is no call {answer_id} on the list")
+            raise Refused("no_such_call", f"致电名单上没有 {answer_id} 号", f"there is no call {answer_id} on the list")
         self._log.write("Called", done.number, answer=done.id)
         return done
 

@@ -199,8 +199,12 @@ class Triage:
             del log[2:]
             if kind is EventType.ROUTED:
                 told = self._acknowledger.acknowledge(conn, triaged, now)
+                why = (told.reason or "").partition(":")[0] if told is not None else ""
                 if told is not None and told.state is AnswerState.SUPPRESSED:
-                    log.append(("AnswerSuppressed", {"kind": told.kind.value, "reason": (told.reason or "").partition(":")[0]}))
+                    self._metrics.answers.labels(told.kind.value, told.way.value, told.state.value).inc()
+                # Where outgoing mail is off, that is said once, by `jiesu check-config`, and not for each mail.
+                if told is not None and told.state is AnswerState.SUPPRESSED and why != "mail_off":
+                    log.append(("AnswerSuppressed", {"kind": told.kind.value, "reason": why}))
 
         self._metrics.verdicts.labels(verdict.primary.value, verdict.decision.value).inc()
         log: list[tuple[str, dict[str, object]]] = [

@@ -1,4 +1,4 @@
-"""A mail server of others for tests: a real SMTP server with STARTTLS and AUTH, which can be told to fail in each way that one can."""
+"""A real mail server for outgoing mail in this process: STARTTLS and AUTH, and it can be told to fail in each way that one can."""
 
 from __future__ import annotations
 
@@ -145,13 +145,7 @@ class _Session(SMTP):
                 enable_SMTPUTF8=True,
             )
         self._mail_server = server
-
-    def connection_made(self, transport: Any) -> None:
-        self._mail_server.connections += 1
-        super().connection_made(transport)
-
-    async def push(self, status: Any) -> None:
-        await super().push(status)
+        server.connections += 1
 
     async def _told(self, command: str) -> bool:
         """Whether a command was answered as the test wants it."""

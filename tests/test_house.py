@@ -81,6 +81,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.learning",
         "gateway.examples_cli",
         "gateway.calls",
+        "gateway.templates_cli",
     ),
     "rich": (
         "gateway.cli",
@@ -90,6 +91,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.learning",
         "gateway.examples_cli",
         "gateway.calls",
+        "gateway.templates_cli",
     ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve", "gateway.acceptor"),
@@ -180,6 +182,7 @@ def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
         "gateway.learning",
         "gateway.examples_cli",
         "gateway.calls",
+        "gateway.templates_cli",
     )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from gateway.store.engine import Store
 from models.answer import Way, box_of
@@ -75,6 +75,9 @@ def keep_id(store: Store, conn: Connection, submission_id: int, message_id: str,
 
 def same_mail(conn: Connection, message_id: str, sender: str, title: str, text: str, attachments: Sequence[object]) -> str | None:
     """The complaint that has this very mail already, which came on another way; None for one that only bears the same Message-ID."""
+    if conn.dialect.name == "postgresql":
+        # Two nodes that read the same mail at once would both find nothing.
+        conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(message_id))))
     query = select(messages).join(mail_ids, mail_ids.c.submission_id == messages.c.submission_id).where(mail_ids.c.message_id == message_id)
     for row in conn.execute(query.order_by(messages.c.id)):
         told = row.parsed.get("details", {})

@@ -22,6 +22,7 @@ ANSWER_WORDS: Mapping[str, tuple[str, str]] = {
     "answer.state.suppressed": ("未送出", "not sent"),
     "answer.state.failed": ("送达失败", "failed"),
     "answer.by": ("{by} 写", "by {by}"),
+    "answer.by_itself": ("系统自动", "automatic"),
     "answer.to": ("发往 {to}", "to {to}"),
     "answer.tries": ("发送记录", "Tries"),
     "answer.text": ("内容", "Text"),

@@ -55,7 +55,7 @@ def router(app: App) -> APIRouter:
     async def done(call: str, request: Request) -> Response:
         body = await json_of(request, {"by": str, "note": str}, ("by",))
         if not (call.isascii() and call.isdigit() and len(call) < 19):
-            raise HTTPException(404, "回访名单上没有这一条 / there is no such call on the list")
+            raise HTTPException(404, "致电名单上没有这一条 / there is no such call on the list")
         made = await anyio.to_thread.run_sync(lambda: app.replies.called(int(call), by=body["by"], note=body.get("note", "")))
         return JSONResponse(answer_json(made) | {"number": made.number})
 

@@ -83,12 +83,15 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return _Template(text).substitute(values)
 
 
+def shipped() -> dict[tuple[str, str], str]:
+    """The templates that ship, by name and language."""
+    folder = resources.files("gateway.wording")
+    return {(name, language): folder.joinpath(f"{name}.{language}.txt").read_text("utf-8") for name in TEMPLATES for language in LANGUAGES}
+
+
 def load(home: Path) -> Wording:
     """The templates that ship, each replaced by the company's own where there is one. Raises `BadSetting`: file, line, remedy."""
-    shipped = resources.files("gateway.wording")
-    texts = {
-        (name, language): shipped.joinpath(f"{name}.{language}.txt").read_text("utf-8") for name in TEMPLATES for language in LANGUAGES
-    }
+    texts = shipped()
     known = {f"{name}.{language}.txt": (name, language) for name, language in texts}
     folder, own = home / "templates", []
     try:

@@ -60,6 +60,9 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/examples/agreement", None, Scope.EXAMPLES_READ),
     ("GET", "/api/v1/examples/disagreements", None, Scope.EXAMPLES_READ),
     ("GET", "/api/v1/examples/suspicious", None, Scope.EXAMPLES_READ),
+    ("POST", "/api/v1/complaints/{n}/answers", {"text": "您好", "by": "甲"}, Scope.ANSWERS_WRITE),
+    ("GET", "/api/v1/calls", None, Scope.COMPLAINTS_READ),
+    ("POST", "/api/v1/calls/99/done", {"by": "甲"}, Scope.ANSWERS_WRITE),
     ("POST", "/api/v1/examples/99", {"action": "keep", "by": "甲"}, Scope.EXAMPLES_WRITE),
 )
 
@@ -90,7 +93,7 @@ def test_the_calls_above_are_all_there_are_and_the_document_names_them(gateway: 
         return path.replace("{n}", "{}").replace("/none", "/{}").replace("/99", "/{}")
 
     def named(path: str) -> str:
-        for name in ("{number}", "{version}", "{attachment}"):
+        for name in ("{number}", "{version}", "{attachment}", "{call}"):
             path = path.replace(name, "{}")
         return path
 

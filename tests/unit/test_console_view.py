@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from gateway import learning_service, rules
 from gateway.web.call_words import CALL_WORDS
+from gateway.web.answer_words import ANSWER_WORDS
 from gateway.web.console_view import Times, percent, pieces, plain
 from gateway.web.console_words import CODES, WORDS, Say
 from gateway.web.learning_words import LEARNING_WORDS
+from models.answer import AnswerKind, AnswerState, MailCode, Way
 from models.assignment import Priority
 from models.complaint import Customer
 from models.correction import UNDONE, Correction, Source, last_words
@@ -27,7 +29,7 @@ from models.verdict import ComplaintClass, Risk
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-ALL_WORDS = {**WORDS, **LEARNING_WORDS, **CALL_WORDS}
+ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS}
 
 
 def reason(term: str, weight: float, *spans: tuple[int, int]) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def test_no_chance_is_shown_as_certainty() -> None:
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    assert not set(WORDS) & set(LEARNING_WORDS)
+    assert len(ALL_WORDS) == len(WORDS) + len(LEARNING_WORDS) + len(ANSWER_WORDS)
     for key, (zh, en) in {**ALL_WORDS, **CODES}.items():
         assert zh, key
         assert en, key
@@ -123,7 +125,7 @@ def test_every_word_that_a_page_says_is_in_the_table_and_every_other_is_said() -
     ways = tuple(re.findall(r"""["']([\w.]+\.)["']\s*~""", text)) + tuple(re.findall(r'f"([\w.]+\.)\{', text))
     quoted = set(re.findall(r"""["']([\w.]+)["']""", text))
     # These are said by way of a value.
-    ways += ("span.", "ago.", "channel.", "priority.")
+    ways += ("span.", "ago.", "channel.", "priority.", "joined.by.", "claims.")
     assert [key for key in ALL_WORDS if key not in quoted and not key.startswith(ways)] == []
 
 
@@ -137,13 +139,19 @@ def test_every_closed_list_has_words() -> None:
         "role": list(Role),
         "field": list(Customer().missing()),
         "correction.source": list(Source),
+        "answer.kind": list(AnswerKind),
+        "answer.way": list(Way),
+        "answer.state": list(AnswerState),
+        "claims": ["forward", "other_sender", "new_topic"],
+        "joined.by": ["token", "references", "number", "bounce", "duplicate"],
         "basis": ["shipped", "class", "channel"],
         "verdict": ["unsure", "nothing_to_go_by", "decided_by_person", "alone", "sampled"],
     }
     for kind, values in lists.items():
         for value in values:
             assert f"{kind}.{value}" in ALL_WORDS
-    for kind, values in {"event": list(EventType), "rule": [rule.code for rule in rules.RULES], "outcome": list(OutcomeCode)}.items():
+    coded = {"event": list(EventType), "rule": [rule.code for rule in rules.RULES], "outcome": list(OutcomeCode), "mail": list(MailCode)}
+    for kind, values in coded.items():
         for value in values:
             assert f"{kind}.{value}" in CODES
     assert {"champion", "candidate", "retired", "rejected"} == set(learning_service.STATES)

@@ -148,6 +148,12 @@ def known_of(earlier: Sequence[EarlierRow]) -> Customer:
     return Customer(name=name, estate=next(iter(estates), None) if alone else None, unit=next(iter(units), None) if alone else None)
 
 
+def filled(customer: Customer, known: Customer) -> Customer:
+    """Who rings, with what he did not say taken from what is known of him; of a home that differs nothing is taken."""
+    differs = any(mine and theirs and mine != theirs for mine, theirs in ((customer.estate, known.estate), (customer.unit, known.unit)))
+    return customer.or_else(Customer(name=known.name) if differs else known)
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What was there before a call."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from classifiers.base import Classifier, Query
 from gateway import rules, ticket
-from gateway.call_joining import Histories, Joining, Matter
+from gateway.call_joining import Histories, Joining, Matter, filled
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
@@ -122,13 +122,14 @@ class Triage:
             n = job.number
             customer = _customer(one.verdict, spoken[n])
             if history := past.get(n):
+                # A home that he did not say is the one that he has always named.
+                customer = filled(customer, history.known)
                 matter = self._histories.matter(records[n], spoken[n], one.verdict, customer, history)
                 alone = records[n].state is ComplaintState.RECEIVED and len(spoken[n]) == 1
                 if alone and (found := self._histories.decide(matter, history, before)):
                     reports.append(self._joined(job, spoken[n][-1], found, now))
                     continue
                 before.append(matter)
-                customer = customer.or_else(history.known)
             reports.append(self._report(job, records[n], spoken[n], one, settled.get(n), customer, now, disputed=n in stated))
         return reports
 

@@ -15,7 +15,7 @@ from running import RunningGateway
 from sqlalchemy import select
 
 from connectors.call_data import CallData
-from gateway.call_joining import Matter, decide
+from gateway.call_joining import Matter, decide, filled
 from gateway.call_records import words_of
 from gateway.store import answers
 from gateway.web import transcripts_api
@@ -364,3 +364,11 @@ def test_which_calls_are_about_the_same(new: Matter, old: Matter, code: str | No
 def test_the_limit_of_the_address_leaves_room_for_the_frame(gateway: RunningGateway) -> None:
     assert transcripts_api.most_bytes(gateway.app) > gateway.app.settings.phone.max_body_bytes
     assert CallData().found() == {}
+
+
+def test_a_home_is_filled_in_only_where_nothing_differs() -> None:
+    known = Customer(name="林树", estate="云栖苑", unit="3-201")
+    assert filled(Customer(), known) == known
+    assert filled(Customer(estate="云栖苑"), known).unit == "3-201"
+    assert filled(Customer(estate="澜湾府"), known) == Customer(name="林树", estate="澜湾府")
+    assert filled(Customer(name="她", unit="9-9"), known) == Customer(name="她", unit="9-9")

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import learning_service, rules
-from gateway.web.call_words import CALL_WORDS
 from gateway.web.answer_words import ANSWER_WORDS
+from gateway.web.call_words import CALL_WORDS
 from gateway.web.console_view import Times, percent, pieces, plain
 from gateway.web.console_words import CODES, WORDS, Say
 from gateway.web.learning_words import LEARNING_WORDS

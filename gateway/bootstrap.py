@@ -31,6 +31,7 @@ from gateway.mailboxes import Mailboxes
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
+from gateway.quarantine import Quarantine
 from gateway.records import Records
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
@@ -78,6 +79,7 @@ class App:
     staffing: Staffing
     desk: Desk
     mailboxes: Mailboxes
+    quarantine: Quarantine
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -223,6 +225,7 @@ def build(
         staffing=staffing(settings, store, clock=clock, log=log),
         desk=Desk(store, correcting),
         mailboxes=boxes,
+        quarantine=Quarantine(store, clock, log, worker.wake_all),
     )
 
 

@@ -32,6 +32,9 @@ class Scope(StrEnum):
     MODELS_WRITE = "models:write"
     EXAMPLES_READ = "examples:read"
     EXAMPLES_WRITE = "examples:write"
+    MAILBOXES_READ = "mailboxes:read"
+    PARKED_READ = "parked:read"
+    PARKED_WRITE = "parked:write"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/examples/disagreements", None, Scope.EXAMPLES_READ),
     ("GET", "/api/v1/examples/suspicious", None, Scope.EXAMPLES_READ),
     ("POST", "/api/v1/examples/99", {"action": "keep", "by": "甲"}, Scope.EXAMPLES_WRITE),
+    ("GET", "/api/v1/mailboxes", None, Scope.MAILBOXES_READ),
+    ("GET", "/api/v1/parked", None, Scope.PARKED_READ),
+    ("POST", "/api/v1/parked/99/replay", {}, Scope.PARKED_WRITE),
 )
 
 

@@ -42,6 +42,7 @@ from gateway.oplog import OperatorLog
 from gateway.outbound import Outbound
 from gateway.outbound import Sender as FromUs
 from gateway.plan import Plan
+from gateway.quarantine import Quarantine
 from gateway.records import Records
 from gateway.reply_desk import ReplyDesk
 from gateway.reply_token import ReplyTokens
@@ -104,6 +105,7 @@ class App:
     replies: ReplyDesk
     mailboxes: Mailboxes
     talks: TalkDesk
+    quarantine: Quarantine
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -300,6 +302,7 @@ def build(
         replies=ReplyDesk(store, clock, answering, log),
         mailboxes=boxes,
         talks=TalkDesk(store, clock, records, finder_of(in_force), in_force.estates, log, talk_options(settings)),
+        quarantine=Quarantine(store, clock, log, worker.wake_all),
     )
 
 

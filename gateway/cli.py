@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import calls, config, examples_cli, learning, people, questions, settings_help, staff, templates_cli, terminal
+from gateway import calls, config, examples_cli, learning, mailboxes_cli, people, questions, settings_help, staff, templates_cli, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -358,7 +358,7 @@ def replay(
     from gateway import bootstrap
     from gateway.clock import SystemClock
     from gateway.oplog import OperatorLog
-    from gateway.store import events, jobs
+    from gateway.quarantine import Quarantine
 
     if bool(ids) == everything:
         raise BadSetting("JOB…", "请给出任务号，或用 --all", "name job numbers, or use --all")
@@ -366,25 +366,11 @@ def replay(
     log = OperatorLog(settings.log.format, settings.log.level)
     store = bootstrap.open_store(settings)
     try:
-        with store.write() as conn:
-            back = jobs.replay(conn, None if everything else ids or [], SystemClock().now())
-            for endpoint in {str(job.payload["endpoint"]) for job in back if job.kind == "deliver"}:
-                events.enable_endpoint(conn, endpoint)
+        # The running gateway finds them by itself.
+        back = Quarantine(store, SystemClock(), log, lambda: None).replay(None if everything else ids or [], "command line")
     finally:
         store.close()
-    for job in back:
-        log.write("Replayed", job.number, kind=job.kind, job=job.id)
-    out.print(f"已放回 {len(back)} 件。 {len(back)} put back.")
-    lacking = sorted(set(ids or []) - {job.id for job in back})
-    if lacking:
-        numbers = ", ".join(map(str, lacking))
-        raise _not_parked(numbers)
-
-
-def _not_parked(numbers: str) -> JiesuError:
-    from models.errors import Refused
-
-    return Refused("not_parked", f"这些任务并未搁置：{numbers}", f"these jobs are not parked: {numbers}")
+    out.print(f"已放回 {back} 件。 {back} put back.")
 
 
 cli.command()(questions.classify)
@@ -405,6 +391,7 @@ cli.add_typer(people.token_cli, name="token")
 cli.add_typer(calls.calls_cli, name="calls")
 cli.add_typer(people.relay_cli, name="relay")
 cli.command()(templates_cli.templates)
+cli.add_typer(mailboxes_cli.mailboxes_cli, name="mailboxes")
 
 
 if __name__ == "__main__":

@@ -348,10 +348,12 @@ class Mailboxes:
         with self._store.read() as conn:
             return mailboxes.counts(conn)
 
-    def failing(self) -> list[Health]:
-        """Those that people should be warned of."""
-        now = self._clock.now()
-        return [one for one in self.health() if is_failing(one, now) or expires_soon(one, now)] if self._boxes else []
+    def warnings(self) -> tuple[list[str], list[str]]:
+        """The mailboxes that people should be warned of: those that are failing, and those whose refresh token ends soon."""
+        if not self._boxes:
+            return [], []
+        now, health = self._clock.now(), self.health()
+        return [one.name for one in health if is_failing(one, now)], [one.name for one in health if expires_soon(one, now)]
 
     def not_taken(self, limit: int = 200) -> list[tuple[str, Entry]]:
         """Mails that are put aside or wait for their next try, newest first."""

@@ -97,6 +97,11 @@ class Worker:
         """Says that there is something new for a lane; for the first where none is named."""
         self._news[lane or self._lanes[0]].set()
 
+    def wake_all(self) -> None:
+        """Says that there is something new for every lane."""
+        for news in self._news.values():
+            news.set()
+
     def drain(self) -> int:
         """Works until nothing is due now, in the caller's thread. Returns how many jobs were settled."""
         settled = 0

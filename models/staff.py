@@ -36,6 +36,9 @@ class Scope(StrEnum):
     TRANSCRIPTS_WRITE = "transcripts:write"
     # For an address that a speech service calls back; opens nothing else.
     TRANSCRIPTS_CALLBACK = "transcripts:callback"
+    MAILBOXES_READ = "mailboxes:read"
+    PARKED_READ = "parked:read"
+    PARKED_WRITE = "parked:write"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.examples_cli",
         "gateway.calls",
         "gateway.templates_cli",
+        "gateway.mailboxes_cli",
     ),
     "rich": (
         "gateway.cli",
@@ -92,6 +93,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.examples_cli",
         "gateway.calls",
         "gateway.templates_cli",
+        "gateway.mailboxes_cli",
     ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve", "gateway.acceptor"),
@@ -183,6 +185,7 @@ def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
         "gateway.examples_cli",
         "gateway.calls",
         "gateway.templates_cli",
+        "gateway.mailboxes_cli",
     )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}

@@ -66,7 +66,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class ParkedJob:
-    """A job that was put aside, whole, with its reason."""
+    """A job that was put aside, whole, with its reason. `submission_id` where it is about one."""
 
     id: int
     kind: str
@@ -75,6 +75,7 @@ class ParkedJob:
     created_at: datetime
     reason_code: str
     reason: str
+    submission_id: int | None = None
 
 
 def enqueue(conn: Connection, new: Sequence[NewJob], now: datetime) -> None:
@@ -250,6 +251,7 @@ def parked(conn: Connection, *, kind: str | None = None, number: str | None = No
             row.created_at,
             row.reason_code or "",
             row.reason or "",
+            row.payload.get("submission_id"),
         )
         for row in conn.execute(query)
     ]

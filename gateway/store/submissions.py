@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -126,6 +127,22 @@ def sizes(conn: Connection, submission_ids: Sequence[int]) -> dict[int, int]:
     """How many bytes each submission has, by id."""
     found = conn.execute(select(submissions.c.id, func.length(submissions.c.raw)).where(submissions.c.id.in_(submission_ids)))
     return {row[0]: row[1] for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A submission without its bytes. `size` counts them."""
+
+    channel: Channel
+    size: int
+    envelope: Mapping[str, object]
+
+
+def outlines(conn: Connection, submission_ids: Sequence[int]) -> dict[int, Outline]:
+    """The submissions without their bytes, by id."""
+    columns = (submissions.c.id, submissions.c.channel, func.length(submissions.c.raw), submissions.c.envelope)
+    found = conn.execute(select(*columns).where(submissions.c.id.in_(submission_ids)))
+    return {row[0]: Outline(Channel(row[1]), row[2], row[3]) for row in found}
 
 
 def load(conn: Connection, submission_ids: Sequence[int]) -> dict[int, tuple[Submission, str]]:

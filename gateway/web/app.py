@@ -27,8 +27,10 @@ from gateway.web import (
     console_answers,
     console_door,
     console_learning,
+    console_mailboxes,
     console_view,
     learning_api,
+    mailboxes_api,
     reviews,
     transcripts_api,
 )
@@ -216,6 +218,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(attachments.router(app))
     web.include_router(transcripts_api.router(app))
     web.include_router(learning_api.router(app, searching))
+    web.include_router(mailboxes_api.router(app))
     console_door.install(web, door)
     web.include_router(console_door.routes(app, door))
     desk_pages, complaint_page = console.routes(app, door)
@@ -223,6 +226,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(console_answers.routes(app, door, complaint_page))
     web.include_router(attachments.routes(app, door))
     web.include_router(console_learning.routes(app, door, searching))
+    web.include_router(console_mailboxes.routes(app, door))
 
     @web.get("/console/{rest:path}", include_in_schema=False)
     async def no_such_page(rest: str, request: Request) -> Response:

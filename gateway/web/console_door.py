@@ -33,11 +33,12 @@ _TOLD = "jiesu-told"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of a person who is signed in."""
+    """One request of a person who is signed in. `warnings`: what a lead should see on every page."""
 
     request: Request
     session: Session
     say: Say
+    warnings: tuple[str, ...] = ()
 
     @property
     def person(self) -> Person:
@@ -100,7 +101,15 @@ class Door:
             raise SignInFirst
         if not session.person.role.includes(role):
             raise Forbidden(session.person.role, role)
-        return Visit(request, session, Say(self.language(request)))
+        say = Say(self.language(request))
+        # Parts of pages, which our script asks for, have no room for warnings.
+        warned = session.person.role.includes(Role.LEAD) and not by_script(request)
+        return Visit(request, session, say, await anyio.to_thread.run_sync(self._warnings, say) if warned else ())
+
+    def _warnings(self, say: Say) -> tuple[str, ...]:
+        failing, expiring = self._app.mailboxes.warnings()
+        told = [("warning.mailboxes", ", ".join(failing)), ("warning.tokens", ", ".join(expiring))]
+        return tuple(say(key, names=names) for key, names in told if names)
 
     async def posted(self, request: Request, role: Role = Role.AGENT) -> tuple[Visit, dict[str, str]]:
         """Who asks for a change, and the fields of the form. Raises `Wrong` unless the session's own CSRF token came along."""

@@ -11,6 +11,7 @@ from typing import Literal
 from gateway.web.answer_words import ANSWER_WORDS
 from gateway.web.call_words import CALL_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
+from gateway.web.mailbox_words import MAILBOX_WORDS
 
 Language = Literal["zh", "en"]
 
@@ -250,6 +251,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 # What the closed lists of other rooms say here: event types, routing rules, outcomes of a try.
 CODES: Mapping[str, tuple[str, str]] = {
+    "step.intake": ("读取", "reading"),
+    "step.triage": ("分类", "sorting"),
+    "step.deliver": ("投递", "delivery"),
+    "step.answer": ("回复", "answer"),
     "event.complaint.routed": ("首次派单", "routed"),
     "event.complaint.rerouted": ("改派", "rerouted"),
     "event.complaint.updated": ("有新内容", "updated"),
@@ -293,7 +298,7 @@ class Say:
 
     def __call__(self, key: str, **fill: object) -> str:
         """The words of this key, with {…} filled in."""
-        pair = WORDS.get(key) or ANSWER_WORDS.get(key) or CALL_WORDS.get(key) or LEARNING_WORDS[key]
+        pair = WORDS.get(key) or ANSWER_WORDS.get(key) or CALL_WORDS.get(key) or MAILBOX_WORDS.get(key) or LEARNING_WORDS[key]
         words = pair[self._place]
         return words.format(**fill) if fill else words
 

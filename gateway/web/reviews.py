@@ -21,7 +21,8 @@ _CLASSES = ", ".join(ComplaintClass)
 _MOST = 200
 # What a refusal is to a program; whatever is not named here was asked wrongly: 422.
 _STATUS = {
-    **dict.fromkeys(("no_such_complaint", "no_such_model", "no_such_retraining", "no_such_example", "no_such_call"), 404),
+    **dict.fromkeys(("no_such_complaint", "no_such_model", "no_such_retraining", "no_such_example"), 404),
+    **dict.fromkeys(("no_such_call", "no_such_mailbox", "not_parked"), 404),
     **dict.fromkeys(("not_sorted_yet", "is_champion", "rejected", "stale_gate", "nothing_before", "nothing_to_undo"), 409),
 }
 

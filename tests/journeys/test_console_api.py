@@ -64,6 +64,9 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/calls", None, Scope.COMPLAINTS_READ),
     ("POST", "/api/v1/calls/99/done", {"by": "甲"}, Scope.ANSWERS_WRITE),
     ("POST", "/api/v1/examples/99", {"action": "keep", "by": "甲"}, Scope.EXAMPLES_WRITE),
+    ("GET", "/api/v1/mailboxes", None, Scope.MAILBOXES_READ),
+    ("GET", "/api/v1/parked", None, Scope.PARKED_READ),
+    ("POST", "/api/v1/parked/99/replay", {}, Scope.PARKED_WRITE),
 )
 
 

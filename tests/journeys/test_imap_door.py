@@ -158,7 +158,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing(
             failing = gateway.log("MailboxFailing")
             # Once, not at each try.
             assert [(line["mailbox"], line["failures"]) for line in failing] == [(who, 3)]
-            assert [one.name for one in gateway.app.mailboxes.failing()] == [who]
+            assert gateway.app.mailboxes.warnings() == ([who], [])
         finally:
             mail_server.start()
         eventually(lambda: health(gateway, who).up)
@@ -166,7 +166,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing(
             person.arrive(letter("after the fall"))
         taken(gateway, 1)
         assert len(gateway.log("MailboxUp")) == 2
-        assert gateway.app.mailboxes.failing() == []
+        assert gateway.app.mailboxes.warnings() == ([], [])
 
 
 @pytest.mark.parametrize("after", ["flag", "move"])

@@ -66,9 +66,10 @@ def without_signature(lines: list[str]) -> list[str]:
         line = lines[at].strip()
         if line == "--" or (line in ("—", "——", "---") and at >= last - 8):
             if _says_something(lines[:at]) and last - at <= 16:
-                while lines[at - 1].strip() in ("", "--"):
-                    at -= 1
-                return lines[:at]
+                above = at
+                while above and lines[above - 1].strip() in ("", "--"):
+                    above -= 1
+                return lines[:above] if above else lines
             return lines
         if RULE.fullmatch(line):
             below = [entry.strip() for entry in lines[at + 1 : last] if entry.strip()]

@@ -56,6 +56,11 @@ def test_what_only_looks_like_a_mailers_words_stays(text: str) -> None:
     assert reply_text(text) == text
 
 
+def test_marks_of_signatures_alone_are_no_letter() -> None:
+    assert reply_text("--\n\n--\n张三") == "--\n\n--\n张三"
+    assert reply_text("--\n--\n") == "--\n--"
+
+
 def test_a_name_card_goes_only_above_history() -> None:
     card = "地板翘起来了。\n\n\n\n张三\n电话：13800000000"
     assert reply_text(card) == card.replace("\n\n\n\n", "\n\n")

@@ -25,10 +25,10 @@ from models.submission import Receipt, Submission
 # The most submissions of one transaction, and the most bytes: a group must not hold up the first in it.
 _GROUP, _GROUP_BYTES = 100, 32 * 1024 * 1024
 
-# So many submissions in so many seconds, in groups of so many on the average, are a burst: many senders wait at once.
-_BURST, _BURST_SECONDS, _BURST_GROUP = 20, 0.25, 3
+# So many submissions in so many seconds are a burst: more than any company's customers write, and many senders wait at once.
+_BURST, _BURST_SECONDS = 15, 0.25
 # How long the sorting gives way to one burst, at the most.
-_LONGEST_WAY_SECONDS = 30.0
+_LONGEST_WAY_SECONDS = 10.0
 
 
 class _Waiting:
@@ -95,8 +95,7 @@ class Acceptance:
 
     def _in_a_burst(self) -> bool:
         since = time.monotonic() - _BURST_SECONDS
-        recent = [count for at, count in list(self._groups) if at > since]
-        return sum(recent) >= _BURST and sum(recent) >= _BURST_GROUP * len(recent)
+        return sum(count for at, count in list(self._groups) if at > since) >= _BURST
 
     def close(self) -> None:
         """Commits what was offered and ends the thread that does it; nothing can be offered any more."""

@@ -42,7 +42,10 @@ def mailboxes_(
             out.print(json.dumps(row | {"up": one.up, "mails": counts.get(one.name, {})}, ensure_ascii=False), markup=False)
         return
     if not found:
-        out.print("设置文件中没有邮箱（[[mailbox]]，见 docs/email.md）。 The settings name no mailbox ([[mailbox]], see docs/email.md).", markup=False)
+        out.print(
+            "设置文件中没有邮箱（[[mailbox]]，见 docs/email.md）。 The settings name no mailbox ([[mailbox]], see docs/email.md).",
+            markup=False,
+        )
         return
     table = Table()
     for heading in ("邮箱 mailbox", "状态 state", "上次成功 last success", "受理 taken", "搁置 aside", "上次出错 last error"):

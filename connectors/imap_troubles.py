@@ -53,6 +53,7 @@ TROUBLES: Mapping[str, tuple[str, str]] = {
     "too_large": ("邮件超过 max_bytes 上限", "the mail is larger than `max_bytes`"),
     "fetch_refused": ("服务器不给这封邮件", "the server does not hand out this mail"),
     "no_body": ("服务器没有给出这封邮件的内容", "the server gives no content for this mail"),
+    "not_accepted": ("这封邮件受理时本程序出错，详见日志", "a fault of ours when this mail was taken in; the log says where"),
     "broke_off": ("取这封邮件时连接中断", "the connection broke while this mail was fetched"),
     "before_first_start": ("早于首次启动时选定的范围", "older than what was chosen at the first start"),
 }
@@ -71,4 +72,5 @@ class Trouble(JiesuError):
 
 
 def _clean(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:300].strip()
+    # Two languages stand side by side with this mark between them.
+    return "".join(c if c.isprintable() else " " for c in text)[:300].strip().replace(" / ", "/")

@@ -18,7 +18,7 @@ from connectors.imap import Folder, ImapOptions, Listed, Session
 from connectors.imap_troubles import MAIL_TROUBLES, TROUBLES, Trouble
 from connectors.imap_wire import StoppingError, Wake
 from connectors.mail_identity import mail_key
-from models.errors import BadSetting, JiesuError
+from models.errors import BadSetting, JiesuError, TryLater
 from models.mailbox import Entry, MailState, Place
 from models.submission import Channel, Submission
 
@@ -276,7 +276,14 @@ class MailboxDoor:
             # Perhaps this very mail ends the connection each time; then it must not stop those behind it.
             self._put_off(place, entry, Trouble("too_large" if trouble.code == "too_much" else "broke_off", trouble.code))
             raise
-        receipt = self._accept(self._submission(raw, place, entry.uid))
+        try:
+            receipt = self._accept(self._submission(raw, place, entry.uid))
+        except TryLater as error:
+            if error.code != "not_accepted":
+                # The store is away, and the mail not to blame.
+                raise
+            self._put_off(place, entry, Trouble("not_accepted"))
+            return 0
         after = "pending" if self._options.after != "nothing" else ""
         line = Entry(entry.uid, MailState.TAKEN, self._now(), size=len(raw), attempts=entry.attempts, number=receipt.number, after=after)
         self._ledger.write(place.generation, [line])

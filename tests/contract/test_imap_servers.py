@@ -9,7 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fakes import eventually
 from imap_house import letter
+from imap_house import settings as homes
 from imap_rig import Rig
 from imap_server import ImapServer
 
@@ -17,8 +19,11 @@ from connectors.imap import Session
 from connectors.imap_troubles import TROUBLES, Trouble
 from connectors.imap_wire import StoppingError, Wake
 from connectors.mailbox import BACKOFF, MAIL_BACKOFF
-from gateway.mailboxes import is_failing
+from gateway import config
+from gateway.clock import SystemClock
+from gateway.mailboxes import Mailboxes, is_failing
 from gateway.store import mailboxes
+from models.errors import TryLater
 
 
 @pytest.fixture
@@ -349,3 +354,53 @@ def test_one_node_at_a_time_and_another_takes_over(server: ImapServer, rig: Rig)
         assert not mailboxes.hold(conn, "box", "a", now + 1.5 * minute, now + 3 * minute)
         mailboxes.let_go(conn, "box", "b")
         assert mailboxes.hold(conn, "box", "a", now + 1.5 * minute, now + 3 * minute)
+
+
+def test_a_mail_that_we_fail_at_ourselves_stops_nobody(server: ImapServer, rig: Rig) -> None:
+    for n in range(3):
+        server.arrive(letter(str(n)))
+    commits = iter(range(10))
+
+    def fail() -> None:
+        if next(commits) == 1:
+            raise TryLater("not_accepted", "出错", "a fault")
+
+    rig.after_commit = fail
+    assert rig.look() == ""
+    assert [state for state, _, _ in rig.lines().values()] == ["taken", "waiting", "taken"]
+    rig.clock.move(minutes=2)
+    assert rig.look() == ""
+    assert [state for state, _, _ in rig.lines().values()] == ["taken"] * 3
+    assert len(rig.committed()) == 3
+
+
+def test_two_nodes_share_the_mailboxes_and_one_inherits(
+    server: ImapServer, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.mailboxes._BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.mailboxes._LEASE", timedelta(seconds=1))
+    table = {"name": "shared", "host": "127.0.0.1", "port": server.port, "tls": "none", "user": "tousu", "password": server.password}
+    both = config.load({"JIESU_HOME": str(homes(tmp_path / "home", {**table, "backfill": "all", "poll_seconds": 1}))})
+    a, b = (Mailboxes(both, rig.store, SystemClock(), rig.log, name) for name in "ab")
+    server.arrive(letter("one"))
+    a.start(rig.acceptance.accept)
+    eventually(lambda: len(rig.committed()) == 1)
+    b.start(rig.acceptance.accept)
+    # A look that anybody asks for reaches the node that has the mailbox.
+    server.arrive(letter("two"))
+    b.look("shared", "test")
+    eventually(lambda: len(rig.committed()) == 2)
+    assert b.health()[0].node == "a"
+    assert server.logins == 1
+    # It dies: nothing is given back, and the lease ends.
+    a._stopping.set()
+    for watch in a._watches.values():
+        watch.wake.stop()
+    eventually(lambda: b.health()[0].node == "b")
+    server.arrive(letter("three"))
+    eventually(lambda: len(rig.committed()) == 3)
+    assert rig.told("Duplicate") == []
+    began = time.monotonic()
+    b.stop()
+    assert time.monotonic() - began < 5
+    a.stop()

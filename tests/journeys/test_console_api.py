@@ -96,7 +96,7 @@ def test_the_calls_above_are_all_there_are_and_the_document_names_them(gateway: 
         return path.replace("{n}", "{}").replace("/none", "/{}").replace("/99", "/{}")
 
     def named(path: str) -> str:
-        for name in ("{number}", "{version}", "{attachment}", "{call}"):
+        for name in ("{number}", "{version}", "{attachment}", "{call}", "{job_id}"):
             path = path.replace(name, "{}")
         return path
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import complaints, corrections, desk, examples, jobs
+from gateway.store import complaints, corrections, desk, examples, jobs, talks
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
 from gateway.store.engine import Store
@@ -42,6 +43,8 @@ class Story:
     corrections: Sequence[Correction]
     originals: Mapping[int, Original]
     parked: Sequence[ParkedJob]
+    # What the customer said of its class: when, what it was, what it is.
+    stated: Sequence[tuple[datetime, str, str]]
     # Whether it stands in the review queue.
     waits: bool
 
@@ -99,6 +102,7 @@ class Desk:
                 corrections=corrections.of(conn, number),
                 originals=desk.originals_of(conn, number),
                 parked=jobs.parked(conn, number=number),
+                stated=talks.stated(conn, [number]).get(number, ()),
                 waits=desk.waits(conn, number),
             )
 

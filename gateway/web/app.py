@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
 from gateway.store.complaints import Overtaken
-from gateway.web import api, console, console_door, console_learning, console_view, learning_api, reviews
+from gateway.web import api, console, console_chat, console_door, console_learning, console_view, customers_api, learning_api, reviews
 from gateway.web import chat as chat_pages
 from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
@@ -198,11 +198,13 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
         return api.document(web)
 
     searching = learning_api.Searching(lambda: app.examples.suspicious(200))
+    web.include_router(customers_api.router(app))
     web.include_router(reviews.router(app))
     web.include_router(learning_api.router(app, searching))
     console_door.install(web, door)
     web.include_router(console_door.routes(app, door))
     web.include_router(console.routes(app, door))
+    web.include_router(console_chat.routes(app, door, chat))
     web.include_router(console_learning.routes(app, door, searching))
 
     @web.get("/console/{rest:path}", include_in_schema=False)

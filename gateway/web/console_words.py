@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from gateway.web.learning_words import LEARNING_WORDS
+from gateway.web.talk_words import TALK_WORDS
 
 Language = Literal["zh", "en"]
 
@@ -249,7 +250,7 @@ class Say:
 
     def __call__(self, key: str, **fill: object) -> str:
         """The words of this key, with {…} filled in."""
-        pair = WORDS.get(key) or LEARNING_WORDS[key]
+        pair = WORDS.get(key) or TALK_WORDS.get(key) or LEARNING_WORDS[key]
         words = pair[self._place]
         return words.format(**fill) if fill else words
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [smtp|classify|journey|start|learning] [--quick] [--json FILE]`: all measurements in one run, as one table.
+"""`python -m benchmarks [smtp|classify|journey|start|learning|chat] [--quick] [--json FILE]`: all measurements in one run, as one table.
 
 On loopback and in a temporary folder only; about two minutes, quick half a minute. Figures of different runs are not to be compared on a
 machine that others use too; the ratios are.
@@ -18,7 +18,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import classify, end_to_end, learning, smtp, start
+from benchmarks import chat, classify, end_to_end, learning, smtp, start
 from benchmarks.measuring import BenchmarkError, Report, machine
 from benchmarks.programs import temporary_folder
 
@@ -28,6 +28,7 @@ _MEASUREMENTS: dict[str, Callable[..., None]] = {
     "learning": learning.measure,
     "journey": end_to_end.measure,
     "start": start.measure,
+    "chat": chat.measure,
 }
 
 

@@ -84,6 +84,9 @@ class Intake:
                     "parsed": _kept(parsed),
                 },
             )
+            if parsed.details.get("steers"):
+                # It answers a question of the machine and is none of the matter.
+                return
             # The pause counts from when the customer wrote, not from when we came to read it.
             pause_over = submission.received_at + self._quiet if submission.conversation else now
             triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.base import Cursor, Entry, Standing, TalkNow, Visitor
-from connectors.chat_answers import Ask
+from connectors.chat_answers import Ask, Kind, read
 from connectors.chat_lines import MEDIA_TYPE, conversation_of, read_line, talk_of
 from gateway import dialogue, rules, ticket
 from gateway.caution import Caution
@@ -265,7 +265,9 @@ class TalkDesk:
         except Unreadable:
             return []
         asked = str(one.envelope.get("asked") or "")
-        found = self._find(text[:_LOOKED_THROUGH])
+        # An answer is what was asked for; only in what he writes of his own accord is looked for more.
+        free = read(asked, text).kind in (Kind.MATTER, Kind.ANOTHER)
+        found = self._find(text[:_LOOKED_THROUGH]) if free else Customer()
         told = one.envelope.get("customer")
         if isinstance(told, Mapping):
             found = found.or_else(Customer(**{key: told.get(key) for key in ("name", "phone", "email", "estate", "unit")}))

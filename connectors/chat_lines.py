@@ -47,9 +47,14 @@ def parse(submission: Submission) -> Parsed:
     steering = reading.kind in (Kind.SKIP, Kind.OBJECTION) or (
         reading.kind is Kind.ANSWER and asked in (Ask.CONSENT, Ask.CLASS)
     ) or (reading.kind is Kind.ANOTHER and not reading.value)  # fmt: skip
-    details = {"client_id": line["id"]} | ({"asked": asked} if asked else {})
+    details: dict[str, object] = {"client_id": line["id"]}
+    if asked:
+        details["asked"] = asked
     if reading.kind is Kind.ANSWER and asked == Ask.SINCE:
         details["since"] = reading.value
+    if steering and asked:
+        # Nothing of it changes where the complaint goes, so it is not sorted anew for it.
+        details["steers"] = True
     said = "" if steering else line["text"]
     return Parsed(title="", said=said, text=line["text"], hints=answered(asked, reading).or_else(who), details=details)
 

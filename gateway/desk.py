@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, threads
+from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, talks, threads
 from gateway.store.answers import Try
 from gateway.store.calls import EarlierRow
 from gateway.store.complaints import ComplaintRow, MessageRow
@@ -50,6 +51,8 @@ class Story:
     originals: Mapping[int, Original]
     parked: Sequence[ParkedJob]
     files: Sequence[StoredAttachment]
+    # What the customer said of its class: when, what it was, what it is.
+    stated: Sequence[tuple[datetime, str, str]]
     # Whether it stands in the review queue.
     waits: bool
     # What the customer was told, each answer with the tries of mailing it.
@@ -128,6 +131,7 @@ class Desk:
                 originals=desk.originals_of(conn, number),
                 parked=jobs.parked(conn, number=number),
                 files=attachments.of_number(conn, number),
+                stated=talks.stated(conn, [number]).get(number, ()),
                 waits=desk.waits(conn, number),
                 answers=answers.of_number(conn, number),
                 tries=answers.tries_of(conn, number),

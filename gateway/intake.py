@@ -202,7 +202,8 @@ class Intake:
             call_records.keep(self._store, conn, number, submission_id, submission.received_at, parsed, now)
         if self._check_sender(submission):
             jobs.enqueue(conn, [jobs.NewJob("check_sender", number, number, {"submission_id": submission_id})], now)
-        if not joining.aside:
+        # What answers a question of the machine is none of the matter.
+        if not joining.aside and not parsed.details.get("steers"):
             # The pause counts from when the customer wrote, not from when we came to read it.
             pause_over = submission.received_at + self._quiet if submission.conversation else now
             triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.base import Cursor, Entry, Standing, TalkNow, Visitor
-from connectors.chat_answers import Ask
+from connectors.chat_answers import Ask, Kind, read
 from connectors.chat_lines import MEDIA_TYPE, conversation_of, read_line, talk_of
 from gateway import dialogue, rules, ticket
 from gateway.caution import Caution
@@ -88,14 +88,17 @@ class TalkDesk:
                 talks.set_values(conn, talk, language=visitor.language)
         # What was taken in and not answered before a crash is answered now.
         self.advance(names)
-        now = self.refresh({talk: 0})[talk]
-        return replace(now, entries=self._entries(talk, now.topics))
+        return self.whole(talk)
 
-    def begin(self, talk: str, visitor: Visitor) -> None:
-        """Keeps a talk, before its first line."""
-        row = {"talk": talk, "begun_at": self._clock.now(), "language": visitor.language, "identity": visitor.identity}
+    def begin(self, talk: str, visitor: Visitor, *, consent: str | None = None) -> None:
+        """Keeps a talk, before its first line. `consent`: the wording that the customer has agreed to elsewhere."""
+        now = self._clock.now()
+        row = {"talk": talk, "begun_at": now, "language": visitor.language, "identity": visitor.identity}
         with self._store.write() as conn:
             talks.begin(self._store, conn, [row])
+            if consent and talks.load(conn, [talk])[talk].consent_at is None:
+                state = State(consent="yes", over=(Ask.CONSENT.value,))
+                talks.set_values(conn, talk, consent_at=now, consent_version=consent, state=state.as_json())
 
     def files(self, talk: str) -> Collection[str]:
         """The customer's own ids of the files in this talk."""
@@ -188,6 +191,25 @@ class TalkDesk:
             alone = talks.left_alone(conn, now - self._options.agent_silent)
         self._happen({talk: [Taken("")] for talk in alone}, alone)
 
+    # ---- For programs --------------------------------------------------------------------------------------------------------------------
+
+    def find(self, number: str) -> tuple[str, str] | None:
+        """The talk that a complaint belongs to, and which of its complaints it is; None where it did not come by chat."""
+        with self._store.read() as conn:
+            conversation = talks.conversation_of_number(conn, number)
+            found = talk_of(conversation) if conversation else None
+            return found if found and talks.load(conn, [found[0]]) else None
+
+    def place(self, talk: str) -> TalkNow:
+        """Which question stands open in a talk, and about which of its complaints."""
+        with self._store.read() as conn:
+            return _now(State.of_json(talks.load(conn, [talk])[talk].state), [])
+
+    def whole(self, talk: str) -> TalkNow:
+        """A talk with everything in it, as its customer may see it."""
+        now = self.refresh({talk: 0})[talk]
+        return replace(now, entries=self._entries(talk, now.topics))
+
     # ---- For staff -----------------------------------------------------------------------------------------------------------------------
 
     def pane(self, number: str) -> Pane | None:
@@ -197,8 +219,7 @@ class TalkDesk:
             row = talks.load(conn, [talk_of(conversation)[0]]).get(talk_of(conversation)[0]) if conversation else None
         if row is None:
             return None
-        now = self.refresh({row.talk: 0})[row.talk]
-        now = replace(now, entries=self._entries(row.talk, now.topics))
+        now = self.whole(row.talk)
         here = self._clock.now() - row.here_at < timedelta(minutes=1, seconds=30)
         return Pane(row.talk, now, here, row.consent_at, row.consent_version)
 
@@ -244,7 +265,9 @@ class TalkDesk:
         except Unreadable:
             return []
         asked = str(one.envelope.get("asked") or "")
-        found = self._find(text[:_LOOKED_THROUGH])
+        # An answer is what was asked for; only in what he writes of his own accord is looked for more.
+        free = read(asked, text).kind in (Kind.MATTER, Kind.ANOTHER)
+        found = self._find(text[:_LOOKED_THROUGH]) if free else Customer()
         told = one.envelope.get("customer")
         if isinstance(told, Mapping):
             found = found.or_else(Customer(**{key: told.get(key) for key in ("name", "phone", "email", "estate", "unit")}))

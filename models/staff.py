@@ -26,6 +26,7 @@ class Scope(StrEnum):
     """What a program's token opens."""
 
     COMPLAINTS_READ = "complaints:read"
+    COMPLAINTS_WRITE = "complaints:write"
     REVIEW_READ = "review:read"
     REVIEW_WRITE = "review:write"
     ANSWERS_WRITE = "answers:write"

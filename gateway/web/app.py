@@ -25,10 +25,12 @@ from gateway.web import (
     attachments,
     console,
     console_answers,
+    console_chat,
     console_door,
     console_learning,
     console_mailboxes,
     console_view,
+    customers_api,
     learning_api,
     mailboxes_api,
     reviews,
@@ -213,6 +215,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
         return api.document(web)
 
     searching = learning_api.Searching(lambda: app.examples.suspicious(200))
+    web.include_router(customers_api.router(app))
     web.include_router(reviews.router(app))
     web.include_router(answers_api.router(app))
     web.include_router(attachments.router(app))
@@ -225,6 +228,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(desk_pages)
     web.include_router(console_answers.routes(app, door, complaint_page))
     web.include_router(attachments.routes(app, door))
+    web.include_router(console_chat.routes(app, door, chat))
     web.include_router(console_learning.routes(app, door, searching))
     web.include_router(console_mailboxes.routes(app, door))
 

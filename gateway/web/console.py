@@ -169,7 +169,22 @@ def routes(app: App, door: Door) -> tuple[APIRouter, Callable[[Visit, str, str],
 
 
 # How an original is named when it is kept.
-_ENDINGS: Mapping[str, str] = {"message/rfc822": "eml", "application/json": "json", "text/plain": "txt"}
+_ENDINGS: Mapping[str, str] = {
+    "message/rfc822": "eml",
+    "application/json": "json",
+    "text/plain": "txt",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/webp": "webp",
+    "image/heic": "heic",
+    "application/pdf": "pdf",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/mp4": "m4a",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+}
 
 
 def _view(asked: QueryParams) -> View:

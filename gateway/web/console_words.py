@@ -12,6 +12,7 @@ from gateway.web.answer_words import ANSWER_WORDS
 from gateway.web.call_words import CALL_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
+from gateway.web.talk_words import TALK_WORDS
 
 Language = Literal["zh", "en"]
 
@@ -298,7 +299,14 @@ class Say:
 
     def __call__(self, key: str, **fill: object) -> str:
         """The words of this key, with {…} filled in."""
-        pair = WORDS.get(key) or ANSWER_WORDS.get(key) or CALL_WORDS.get(key) or MAILBOX_WORDS.get(key) or LEARNING_WORDS[key]
+        pair = (
+            WORDS.get(key)
+            or ANSWER_WORDS.get(key)
+            or CALL_WORDS.get(key)
+            or MAILBOX_WORDS.get(key)
+            or TALK_WORDS.get(key)
+            or LEARNING_WORDS[key]
+        )
         words = pair[self._place]
         return words.format(**fill) if fill else words
 

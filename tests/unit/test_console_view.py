@@ -19,6 +19,7 @@ from gateway.web.console_view import Times, percent, pieces, plain
 from gateway.web.console_words import CODES, WORDS, Say
 from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
+from gateway.web.talk_words import TALK_WORDS
 from models.answer import AnswerKind, AnswerState, MailCode, Way
 from models.assignment import Priority
 from models.complaint import Customer
@@ -30,7 +31,7 @@ from models.verdict import ComplaintClass, Risk
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS, **MAILBOX_WORDS}
+ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS, **MAILBOX_WORDS, **TALK_WORDS}
 
 
 def reason(term: str, weight: float, *spans: tuple[int, int]) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def test_no_chance_is_shown_as_certainty() -> None:
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    assert len(ALL_WORDS) == len(WORDS) + len(LEARNING_WORDS) + len(ANSWER_WORDS) + len(CALL_WORDS) + len(MAILBOX_WORDS)
+    assert len(ALL_WORDS) == len(WORDS) + len(LEARNING_WORDS) + len(ANSWER_WORDS) + len(CALL_WORDS) + len(MAILBOX_WORDS) + len(TALK_WORDS)
     for key, (zh, en) in {**ALL_WORDS, **CODES}.items():
         assert zh, key
         assert en, key

@@ -38,7 +38,7 @@ def parse(submission: Submission) -> Parsed:
     who = _customer(submission.envelope.get("customer"))
     if "filename" in submission.envelope:
         name = str(submission.envelope["filename"] or "")
-        kept = Attachment(name, len(submission.raw), submission.media_type)
+        kept = Attachment(name, len(submission.raw), submission.media_type, sha256=hashlib.sha256(submission.raw).hexdigest())
         return Parsed(title="", said="", text=name, attachments=(kept,), hints=who, details=_details(submission, "upload"))
     line = read_line(submission.raw)
     asked = str(submission.envelope.get("asked") or "")
@@ -57,6 +57,12 @@ def parse(submission: Submission) -> Parsed:
         details["steers"] = True
     said = "" if steering else line["text"]
     return Parsed(title="", said=said, text=line["text"], hints=answered(asked, reading).or_else(who), details=details)
+
+
+def file_of(submission: Submission, position: int, sha256: str) -> bytes | None:
+    """The bytes of a file that was sent in a chat: the submission itself. `None` for a line, and for any other place or sum."""
+    same = "filename" in submission.envelope and position == 0 and hashlib.sha256(submission.raw).hexdigest() == sha256
+    return submission.raw if same else None
 
 
 def _details(submission: Submission, kind: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from classifiers.base import Query
 from classifiers.deidentify import Deidentifier
 from classifiers.fields import FieldFinder
-from connectors import mime, transcripts, web_chat
+from connectors import chat_lines, mime, transcripts, web_chat
 from connectors.mail_authenticity import Authenticity, AuthenticityOptions
 from gateway import config, home, plan, terms, wording
 from gateway.acceptance import Acceptance
@@ -70,6 +70,7 @@ PARSERS: Mapping[Channel, Parser] = {
 # How a file is taken out of the bytes that it came in.
 OPENERS: Mapping[Channel, Opener] = {
     Channel.EMAIL: mime.file_of,
+    Channel.CHAT: chat_lines.file_of,
 }
 
 

@@ -44,6 +44,8 @@ def router(app: App) -> APIRouter:
         "/parked/{job_id}/replay",
         dependencies=[Depends(needs(app, Scope.PARKED_WRITE))],
         summary="把一个搁置的任务放回队列，从原文重新读取。 Puts a parked job back to work; it is read from its bytes again.",
+        # Nothing need be said beside the address.
+        openapi_extra={"requestBody": {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}}},
     )
     async def replay(job_id: str, request: Request) -> Response:
         if not (job_id.isascii() and job_id.isdigit() and len(job_id) < 18):

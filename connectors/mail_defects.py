@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic
+from time import thread_time
 
 from models.errors import Unreadable
 
@@ -68,7 +68,7 @@ AUTO_REASONS: Mapping[str, str] = {
 class MailLimits:
     """What one mail may cost to be read; beyond it the mail is `Unreadable`.
 
-    seconds:      of elapsed time.
+    seconds:      of processor time of the thread that reads.
     size:         bytes of the whole mail.
     depth:        multiparts within one another.
     parts:        parts in all, multiparts included.
@@ -88,9 +88,12 @@ DEFAULT_LIMITS = MailLimits()
 
 
 class Budget:
-    """What is left of a mail's limits while it is read. Every method raises `Unreadable` when its limit is passed."""
+    """What is left of a mail's limits while it is read. Every method raises `Unreadable` when its limit is passed.
 
-    def __init__(self, limits: MailLimits, clock: Callable[[], float] = monotonic) -> None:
+    The time is this thread's own processor time: a busy machine must not put aside a mail that is no trouble.
+    """
+
+    def __init__(self, limits: MailLimits, clock: Callable[[], float] = thread_time) -> None:
         self.limits = limits
         self._clock = clock
         self._until = clock() + limits.seconds

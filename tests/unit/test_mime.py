@@ -269,7 +269,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_hostile_mail_is_answered_in_time(name: str) -> None:
     make, code = HOSTILE[name]
     raw = make()
-    started = time.perf_counter()
+    # Of this thread's own processor time: other programs are no fault of a mail.
+    started = time.thread_time()
     if code:
         with pytest.raises(Unreadable) as parked:
             read_mail(raw)
@@ -278,7 +279,7 @@ def test_hostile_mail_is_answered_in_time(name: str) -> None:
         assert parked.value.en
     else:
         check_sound(read_mail(raw))
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 # --- The limits.

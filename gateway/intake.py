@@ -87,10 +87,13 @@ class Intake:
             if parsed.details.get("steers"):
                 # It answers a question of the machine and is none of the matter.
                 return
-            # The pause counts from when the customer wrote, not from when we came to read it.
-            pause_over = submission.received_at + self._quiet if submission.conversation else now
+            # The pause counts from when the customer wrote, not from when we came to read it. What he answers of himself changes no class,
+            # so it goes along with what is sorted next, and needs no sorting of its own before the longest wait is over.
+            answers = bool(parsed.details.get("answers"))
+            pause = self._longest_wait if answers else self._quiet
+            pause_over = submission.received_at + pause if submission.conversation else now
             triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))
-            jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait)
+            jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait, moves=not answers)
 
         told: dict[str, object] = {"channel": submission.channel.value, "chars": len(parsed.said), "attachments": len(parsed.attachments)}
         if parsed.defects:

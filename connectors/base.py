@@ -99,11 +99,7 @@ class Talks(Protocol):
     """What the chat's door may ask of its talks, each by the hash of its token. All block; all may raise `TryLater`."""
 
     def open(self, talk: str, visitor: Visitor, topics: Collection[str] = ()) -> TalkNow | None:
-        """The talk with everything in it, and what there is to say by now; None where it is somebody else's. A new one is not kept."""
-        ...
-
-    def begin(self, talk: str, visitor: Visitor) -> None:
-        """Keeps a talk, before its first line."""
+        """The talk with everything in it, and what there is to say by now; None where it is somebody else's. It keeps nothing new."""
         ...
 
     def files(self, talk: str) -> Collection[str]:

@@ -6,6 +6,7 @@ It knows no connection: the door gives it pages, each as a way to send to it.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import secrets
@@ -34,6 +35,7 @@ _WATCH_SECONDS, _ALL_SECONDS, _AFTER_SECONDS = 1.0, 15.0, 30.0
 _ANSWER_SECONDS, _ANSWER_AGAIN_SECONDS = 5.0, 1.0
 # So many talks are refreshed at once, so that nothing else waits long for the store.
 _REFRESHED_AT_ONCE = 200
+_ANSWERED_AT_ONCE = 40
 
 # Everything that can be wrong with what a client sends: code → (Chinese, English).
 ERRORS: Mapping[str, tuple[str, str]] = {
@@ -151,10 +153,8 @@ class Hall:
 
     async def take(self, room: Room, address: str, submission: Submission, topic: str) -> Receipt:
         """Takes a line or a file in, in its turn, and lets the machine answer it. Raises `ChatRefused`."""
-        if not room.begun:
-            if not self._new.allows(address, self.options.max_new_per_hour_of_address):
-                raise ChatRefused("too_many_new")
-            await anyio.to_thread.run_sync(self._talks.begin, room.talk, room.visitor)
+        if not room.begun and not self._new.allows(address, self.options.max_new_per_hour_of_address):
+            raise ChatRefused("too_many_new")
         receipt = await anyio.to_thread.run_sync(self._accept, submission)
         room.took(receipt.number, topic)
         return receipt
@@ -208,7 +208,12 @@ class Hall:
     def _submission(self, room: Room, client_id: str, topic: str, raw: bytes, kind: str, envelope: Mapping[str, object]) -> Submission:
         who = {"estate": room.visitor.estate} if room.visitor.estate else {}
         who |= {key: value for key, value in (room.visitor.identity or {}).items() if key != "id"}
-        told = {"door": "chat", **envelope} | ({"customer": who} if who else {})
+        # With the first line the talk is kept, as whose it is; so no line waits for a commit more than its own.
+        told = {"door": "chat", "language": room.visitor.language, **envelope}
+        if who:
+            told["customer"] = who
+        if room.visitor.identity:
+            told["user"] = room.visitor.identity["id"]
         return Submission(Channel.CHAT, raw, kind, f"{room.talk}:{client_id}", self.now(), conversation_of(room.talk, topic), told)
 
     def line(self, room: Room, client_id: str, topic: str, text: str) -> Submission:
@@ -243,7 +248,11 @@ class Hall:
         while True:
             await self._to_answer.wait()
             self._to_answer.clear()
-            some, self._unanswered = self._unanswered, set()
+            # Not too many at once: what comes in meanwhile waits for the same store.
+            some = set(itertools.islice(self._unanswered, _ANSWERED_AT_ONCE))
+            self._unanswered -= some
+            if self._unanswered:
+                self._to_answer.set()
             try:
                 moved = await anyio.to_thread.run_sync(self._talks.advance, some)
             except Exception:

@@ -55,6 +55,8 @@ def parse(submission: Submission) -> Parsed:
     if steering and asked:
         # Nothing of it changes where the complaint goes, so it is not sorted anew for it.
         details["steers"] = True
+    elif reading.kind is Kind.ANSWER:
+        details["answers"] = True
     said = "" if steering else line["text"]
     return Parsed(title="", said=said, text=line["text"], hints=answered(asked, reading).or_else(who), details=details)
 

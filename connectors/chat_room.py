@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import time
 from collections import OrderedDict, deque
@@ -122,7 +123,13 @@ class Room:
 
     async def tell(self, what: dict[str, Any], but: Send | None = None) -> None:
         """Sends the same to every page of the room."""
-        await asyncio.gather(*(send(what) for send in list(self.sends) if send != but), return_exceptions=True)
+        others = [send for send in self.sends if send != but]
+        if len(others) == 1:
+            # Mostly there is one page, which needs no task of its own.
+            with contextlib.suppress(Exception):
+                await others[0](what)
+        elif others:
+            await asyncio.gather(*(send(what) for send in others), return_exceptions=True)
 
 
 def _number(entry: Entry) -> int:

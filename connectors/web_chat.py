@@ -103,7 +103,8 @@ class _Connection:
             while True:
                 # Whatever comes instead of hello does not prolong the wait for it.
                 wait = options.idle_seconds if self.room else begun + _HELLO_SECONDS - time.monotonic()
-                text = await asyncio.wait_for(self._receive(), wait)
+                async with asyncio.timeout(wait):
+                    text = await self._receive()
                 if within_a_minute(self.frames) >= _FRAMES_PER_MINUTE + _FRAMES_PER_LINE * options.max_lines_per_minute:
                     await self.send(_error("too_fast"))
                     await self.end(1008)
@@ -134,7 +135,8 @@ class _Connection:
 
     async def send(self, what: dict[str, Any]) -> None:
         try:
-            await asyncio.wait_for(self.websocket.send_text(dumps(what)), _SLOW_READER_SECONDS)
+            async with asyncio.timeout(_SLOW_READER_SECONDS):
+                await self.websocket.send_text(dumps(what))
         except TimeoutError:
             await self.end(1013)
             raise WebSocketDisconnect(1013) from None

@@ -204,10 +204,13 @@ class Intake:
             jobs.enqueue(conn, [jobs.NewJob("check_sender", number, number, {"submission_id": submission_id})], now)
         # What answers a question of the machine is none of the matter.
         if not joining.aside and not parsed.details.get("steers"):
-            # The pause counts from when the customer wrote, not from when we came to read it.
-            pause_over = submission.received_at + self._quiet if submission.conversation else now
+            # The pause counts from when the customer wrote, not from when we came to read it. What he answers of himself changes no class,
+            # so it goes along with what is sorted next, and needs no sorting of its own before the longest wait is over.
+            answering = bool(parsed.details.get("answers"))
+            pause = self._longest_wait if answering else self._quiet
+            pause_over = submission.received_at + pause if submission.conversation else now
             triage = jobs.NewJob("triage", number, number, {}, run_at=max(now, pause_over))
-            jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait)
+            jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait, moves=not answering)
         return log
 
     def _bounced(self, conn: Connection, answer: Answer, parsed: Parsed, now: datetime) -> dict[str, object]:

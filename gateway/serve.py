@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -134,6 +135,10 @@ class Server:
     async def _begin_to_sort(self) -> None:
         try:
             await anyio.to_thread.run_sync(self._app.champion.classifier)
+            await anyio.to_thread.run_sync(self._app.talks.warm)
+            # What was loaded stays for good: looking through all of it for garbage would stop every door for a quarter of a second.
+            gc.collect()
+            gc.freeze()
         except BaseException:
             self._stop.set()
             raise

@@ -69,29 +69,32 @@ class TalkDesk:
         # What the machine said here since `changed` was last asked.
         self._told: set[int] = set()
 
+    def warm(self) -> None:
+        """Loads what is loaded at its first use, so that the first customer need not wait for it."""
+        self._find("我叫林树，云栖府3栋2单元1201，电话13800001111")
+
     # ---- For the chat's door (connectors.base.Talks) -----------------------------------------------------------------------------------
 
     def open(self, talk: str, visitor: Visitor, topics: Collection[str] = ()) -> TalkNow | None:
         """The talk with everything in it, and what there is to say by now; None where it is somebody else's."""
+        names = {conversation_of(talk, topic) for topic in {"", *topics}}
         with self._store.read() as conn:
             kept = talks.load(conn, [talk]).get(talk)
-            names = {conversation_of(talk, topic) for topic in {"", *topics}}
-            begun = bool(kept) or bool(talks.numbers(conn, names))
-        if not begun:
-            return TalkNow()
-        if kept and kept.identity and (visitor.identity or {}).get("id") != kept.identity.get("id"):
-            return None
-        if kept is None:
-            self.begin(talk, visitor)
-        elif kept.language != visitor.language:
-            with self._store.write() as conn:
-                talks.set_values(conn, talk, language=visitor.language)
+            if kept is None and not talks.numbers(conn, names):
+                return TalkNow()
         # What was taken in and not answered before a crash is answered now.
         self.advance(names)
+        with self._store.read() as conn:
+            kept = talks.load(conn, [talk])[talk]
+        if kept.identity and (visitor.identity or {}).get("id") != kept.identity.get("id"):
+            return None
+        if kept.language != visitor.language:
+            with self._store.write() as conn:
+                talks.set_values(conn, talk, language=visitor.language)
         return self.whole(talk)
 
     def begin(self, talk: str, visitor: Visitor, *, consent: str | None = None) -> None:
-        """Keeps a talk, before its first line. `consent`: the wording that the customer has agreed to elsewhere."""
+        """Keeps a talk before its first line, for a program. `consent`: the wording that was agreed to there."""
         now = self._clock.now()
         row = {"talk": talk, "begun_at": now, "language": visitor.language, "identity": visitor.identity}
         with self._store.write() as conn:
@@ -114,19 +117,21 @@ class TalkDesk:
         for conversation in conversations:
             names.setdefault(talk_of(conversation)[0], set()).add(conversation)
         with self._store.read() as conn:
-            rows = talks.load(conn, names)
-            states = {talk: State.of_json(row.state) for talk, row in rows.items()}
+            states = {talk: State.of_json(row.state) for talk, row in talks.load(conn, names).items()}
             for talk, state in states.items():
                 names[talk] |= {conversation_of(talk, topic.key) for topic in state.topics}
-            after = min((state.through for state in states.values()), default=0)
-            everything = [name for talk in states for name in names[talk]]
-            found = talks.written(conn, everything, MEDIA_TYPE, after) if everything else []
+            # A talk that is not kept yet has its first line here.
+            after = min((states.get(talk, State()).through for talk in names), default=0)
+            found = talks.written(conn, [name for some in names.values() for name in some], MEDIA_TYPE, after)
         happened: dict[str, list[Event]] = {}
+        begun: dict[str, dict[str, object]] = {}
         for one in found:
             talk = talk_of(one.conversation)[0]
-            if one.id > states[talk].through:
+            if talk not in states:
+                begun.setdefault(talk, _begun(talk, one))
+            if one.id > states.get(talk, State()).through:
                 happened.setdefault(talk, []).extend(self._event(one))
-        moved = self._happen(happened, rows.keys())
+        moved = self._happen(happened, names.keys(), list(begun.values()))
         # Whoever asked is told these at once, and needs no second look for them.
         self._told |= {int(entry.id[1:]) for now in moved.values() for entry in now.entries}
         return moved
@@ -227,7 +232,10 @@ class TalkDesk:
         """Lets a person have the talk of a complaint; `by` empty: hands it back. Raises `Refused` where it is no chat."""
         talk = self._talk_of_number(number)
         self._happen({talk: [Taken(by)]}, [talk])
-        self._log.write("TalkTaken" if by else "TalkHandedBack", number)
+        if by:
+            self._log.write("TalkTaken", number)
+        else:
+            self._log.write("TalkHandedBack", number)
 
     def write(self, number: str, by: str, text: str, key: str) -> None:
         """What a person of our side writes into a talk, which he has from then on. The same `key` is one line. Raises `Refused`."""
@@ -280,13 +288,16 @@ class TalkDesk:
             hours = math.ceil((standing.reply_due - self._clock.now()).total_seconds() / 3600 - 0.25)
         return Sorted(standing.topic, standing.klass, (standing.department, standing.department_en), hours, standing.review)
 
-    def _happen(self, events: Mapping[str, Sequence[Event]], names: Collection[str]) -> dict[str, TalkNow]:
+    def _happen(
+        self, events: Mapping[str, Sequence[Event]], names: Collection[str], begun: Sequence[Mapping[str, object]] = ()
+    ) -> dict[str, TalkNow]:
         """Lets the dialogue go on, keeps what comes of it in one transaction, and says how each of these talks is now."""
         now = self._clock.now()
         if not any(events.values()):
             with self._store.read() as conn:
                 return {talk: _now(State.of_json(row.state), []) for talk, row in talks.load(conn, names).items()}
         with self._store.write() as conn:
+            talks.begin(self._store, conn, begun)
             states = {talk: State.of_json(row.state) for talk, row in talks.load(conn, names, hold=True).items()}
             rows: list[dict[str, object]] = []
             for talk, some in events.items():
@@ -354,6 +365,14 @@ class TalkDesk:
 
 def _now(state: State, entries: Sequence[Entry]) -> TalkNow:
     return TalkNow(entries, (), state.asked, state.current, state.agent, tuple(topic.key for topic in state.topics))
+
+
+def _begun(talk: str, first: Written) -> dict[str, object]:
+    """A talk as it is kept with its first line."""
+    told, user = first.envelope.get("customer"), first.envelope.get("user")
+    identity = {"id": user, **(told if isinstance(told, Mapping) else {})} if user else None
+    language = "en" if first.envelope.get("language") == "en" else "zh"
+    return {"talk": talk, "begun_at": first.received_at, "language": language, "identity": identity}
 
 
 def _row(talk: str, says: Says, now: datetime) -> dict[str, object]:

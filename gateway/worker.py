@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -23,6 +24,10 @@ from models.errors import JiesuError, Refused, TryLater, Unreadable
 _POLL_SECONDS = 0.5
 # How long a report waits for a store that is away, before its job is left to its lease.
 _SETTLE_AGAIN_SECONDS = (0.2, 0.5, 1, 2, 5, 10, 10, 10, 10, 10)
+# So many reports are written before it is asked whether a door waits for the store, and how long it is then left to it.
+_WRITTEN_AT_ONCE, _COURTESY_SECONDS = 8, 0.001
+# How long a lane pauses after a round in which a door had to wait.
+_CROWDED_SECONDS = 0.3
 # How far a wait strays, so that jobs that failed together do not come back together.
 _JITTER = 0.15
 
@@ -71,6 +76,8 @@ class Worker:
         self._lanes = tuple(dict.fromkeys(stage.lane for stage in flow))
         self._news = {lane: threading.Event() for lane in self._lanes}
         self._threads: list[threading.Thread] = []
+        # The lanes whose last round found a door waiting for the store.
+        self._crowded: set[str] = set()
 
     def start(self) -> None:
         """Begins to work, in the threads of each lane."""
@@ -128,6 +135,10 @@ class Worker:
                 handled = 0
             if not handled:
                 news.wait(_POLL_SECONDS)
+            elif lane in self._crowded:
+                # While much comes in, taking it in goes first; and what waits meanwhile is worked on by larger batches, which is cheaper.
+                self._crowded.discard(lane)
+                self._stopping.wait(_CROWDED_SECONDS)
 
     def _run_stage(self, stage: Stage) -> int:
         """Claims and runs one batch. Returns how many jobs were settled."""
@@ -191,29 +202,46 @@ class Worker:
 
     def _settle_surely(self, stage: Stage, reports: Sequence[Report]) -> None:
         """Writes the reports; when the store is away for a moment, waits for it, for what was done must not be thrown away."""
+        left = list(reports)
         for wait in _SETTLE_AGAIN_SECONDS:
             try:
-                self._settle(stage, reports)
+                self._settle(stage, left)
                 return
             except TryLater:
                 if self._stopping.wait(wait):
                     break
-        self._settle(stage, reports)
+        self._settle(stage, left)
 
-    def _settle(self, stage: Stage, reports: Sequence[Report]) -> None:
-        """Writes all in one transaction; when that fails, each in its own."""
-        try:
-            with self._store.write() as conn:
-                self._write(conn, reports)
-        except TryLater:
-            raise
-        except Exception:
-            # One of them cannot be written; which one shows when each has a transaction of its own.
-            for report in reports:
-                self._settle_alone(stage, report)
-        else:
-            for report in reports:
-                self._tell(stage, report)
+    def _settle(self, stage: Stage, left: list[Report]) -> None:
+        """Writes all in one transaction, or in several where a door waits for the store meanwhile: what comes in is acknowledged first.
+
+        What fails together is written one by one. What is settled is taken out of `left`.
+        """
+        while left:
+            written: list[Report] = []
+            try:
+                with self._store.write() as conn:
+                    while len(written) < len(left):
+                        few = left[len(written) : len(written) + _WRITTEN_AT_ONCE]
+                        written += few
+                        self._write(conn, few)
+                        if self._store.somebody_waits:
+                            self._crowded.add(stage.lane)
+                            break
+            except TryLater:
+                raise
+            except Exception:
+                # One of them cannot be written; which one shows when each has a transaction of its own.
+                for report in written:
+                    self._settle_alone(stage, report)
+                    left.remove(report)
+            else:
+                del left[: len(written)]
+                for report in written:
+                    self._tell(stage, report)
+            if left:
+                # Whoever waits would else be overtaken by the next part.
+                time.sleep(_COURTESY_SECONDS)
 
     def _settle_alone(self, stage: Stage, report: Report) -> None:
         try:

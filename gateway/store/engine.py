@@ -9,9 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class Store:
             )
         self.url = parsed
         self._held: int | None = None
+        self._waiting, self._counting = 0, threading.Lock()
         try:
             if self.is_sqlite:
                 if parsed.database:
@@ -72,8 +74,22 @@ class Store:
 
         Raises `TryLater` when the database cannot be reached, is locked, or its disk is full.
         """
-        with _translated(), self._writer.begin() as conn:
+        with _translated(), ExitStack() as stack:
+            self._count(+1)
+            try:
+                conn = stack.enter_context(self._writer.begin())
+            finally:
+                self._count(-1)
             yield conn
+
+    def _count(self, one: int) -> None:
+        with self._counting:
+            self._waiting += one
+
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether another transaction waits until the present one is over: then a long one does well to end early."""
+        return self.is_sqlite and self._waiting > 0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -101,14 +101,18 @@ def enqueue(conn: Connection, new: Sequence[NewJob], now: datetime) -> None:
     )
 
 
-def postpone_or_enqueue(conn: Connection, new: NewJob, now: datetime, *, latest_after: timedelta) -> None:
+def postpone_or_enqueue(conn: Connection, new: NewJob, now: datetime, *, latest_after: timedelta, moves: bool = True) -> None:
     """Makes the job, or, where the same is ready already, moves it to `new.run_at`, but no later than `latest_after` from its making.
 
-    Lets a chat be sorted when the customer pauses, and not once for each of his lines.
+    Lets a chat be sorted when the customer pauses, and not once for each of his lines. `moves` False: one that is ready is left as it is.
     """
     same = and_(jobs.c.kind == new.kind, jobs.c.number == new.number, jobs.c.state == READY, jobs.c.attempts == 0)
     waiting = conn.execute(select(jobs.c.id, jobs.c.created_at).where(same).limit(1)).first()
-    if waiting is not None:
+    if waiting is not None and not moves:
+        # Looked at under the lock of whoever claims: one that is claimed just now has not read what came with this transaction.
+        if conn.execute(update(jobs).where(jobs.c.id == waiting.id, same).values(run_at=jobs.c.run_at)).rowcount:
+            return
+    elif waiting is not None:
         later = min(new.run_at or now, waiting.created_at + latest_after)
         # Between the look and this a worker may have claimed it; then it is not ready any more and a new one is made.
         if conn.execute(update(jobs).where(jobs.c.id == waiting.id, same).values(run_at=later)).rowcount:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, literal, select, update
 
 from gateway.store.engine import Store
 from models.answer import AnswerState, Way
@@ -96,8 +96,9 @@ def begin(store: Store, conn: Connection, rows: Sequence[Mapping[str, object]]) 
 
 def advance(conn: Connection, states: Mapping[str, Mapping[str, Any]], says: Sequence[Mapping[str, object]]) -> list[int]:
     """Keeps how far these talks are, and what the machine said in them. Returns the ids of what was said, in order."""
-    for talk, state in states.items():
-        conn.execute(update(talks).where(talks.c.talk == talk).values(state=state))
+    if states:
+        one = update(talks).where(talks.c.talk == bindparam("of_talk")).values(state=bindparam("new_state"))
+        conn.execute(one, [{"of_talk": talk, "new_state": state} for talk, state in states.items()])
     if not says:
         return []
     return list(conn.execute(insert(talk_says).returning(talk_says.c.id, sort_by_parameter_order=True), says).scalars())

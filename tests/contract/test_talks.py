@@ -43,13 +43,13 @@ class Customer:
         self.app, self.talk, self.n = app, talk, 0
         self.visitor = Visitor("zh", identity or None)
         self.now = TalkNow()
-        self.app.talks.begin(talk, self.visitor)
 
     def write(self, text: str, *, topic: str | None = None, answer: bool = True) -> str:
         self.n += 1
         key = f"c{self.n}"
         envelope: dict[str, Any] = {"door": "chat"} | ({"asked": self.now.asked} if self.now.asked else {})
         if self.visitor.identity:
+            envelope["user"] = self.visitor.identity["id"]
             envelope["customer"] = {name: value for name, value in self.visitor.identity.items() if name != "id"}
         return self._hand_in(json.dumps({"id": key, "text": text}).encode(), MEDIA_TYPE, key, envelope, topic, answer)
 

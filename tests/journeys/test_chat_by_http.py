@@ -25,7 +25,13 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    settings = {"chat_max_upload_bytes": 200_000, "web_max_body_bytes": 100_000, "chat_max_uploads": 3, "chat_quiet_seconds": 0.2}
+    settings = {
+        "chat_max_upload_bytes": 200_000,
+        "web_max_body_bytes": 100_000,
+        "chat_max_uploads": 3,
+        "chat_quiet_seconds": 0.2,
+        "chat_longest_wait_seconds": 1,
+    }
     with RunningGateway(tmp_path_factory.mktemp("http"), drop_enabled="false", smtp_enabled="false", **settings) as running:
         yield running
 

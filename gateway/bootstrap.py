@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,16 +15,19 @@ from classifiers.fields import FieldFinder
 from connectors import mime, transcripts, web_chat
 from gateway import config, home, plan, terms
 from gateway.acceptance import Acceptance
+from gateway.announcing import Announcer
 from gateway.caution import Caution
 from gateway.champion import StoredChampion
 from gateway.clock import Clock, SystemClock
+from gateway.cloudevents import CloudEvents
 from gateway.config import Settings
 from gateway.correcting import Correcting
-from gateway.deliver import Deliver, Endpoint, Sender
+from gateway.deliver import Deliver, Sender
 from gateway.desk import Desk
 from gateway.drift import Drift
+from gateway.endpoints import Endpoints, check_departments, keyring_of
 from gateway.examples import Examples
-from gateway.flow import FLOW, LANES, Stage, Step
+from gateway.flow import FLOW, Gate, Step
 from gateway.intake import Intake, Parser
 from gateway.learning_service import Learning
 from gateway.metrics import Metrics
@@ -36,10 +39,10 @@ from gateway.retraining import Rules
 from gateway.staffing import Staffing
 from gateway.store import installation, jobs, migrations, plans
 from gateway.store.engine import Store
-from gateway.tracker import WebhookSender, secret_bytes
+from gateway.tracker import WebhookSender
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
-from models.errors import BadSetting
+from models.endpoint import Endpoint, EndpointKind
 from models.submission import Channel, Receipt, Submission
 
 # How each channel's bytes are read.
@@ -65,7 +68,8 @@ class App:
     records: Records
     caution: Caution
     correcting: Correcting
-    sender: Sender
+    announcer: Announcer
+    endpoints: Endpoints
     worker: Worker
     api_token: str
     examples: Examples
@@ -85,9 +89,7 @@ class App:
 
     def close(self) -> None:
         """Gives everything back. The worker must have been stopped."""
-        closing: Callable[[], None] | None = getattr(self.sender, "close", None)
-        if closing is not None:
-            closing()
+        self.endpoints.close()
         self.store.close()
 
 
@@ -109,9 +111,29 @@ def load_plan(settings: Settings) -> Plan:
 
 def tracker_secret(settings: Settings) -> str:
     """The signing secret of the tracker's endpoint, made at its first use."""
-    value = settings.tracker.secret or home.secret(settings.secrets_folder, "tracker.secret", home.webhook_secret)
-    secret_bytes(value)
-    return value
+    return keyring_of(settings, "tracker", SystemClock()).secrets().new
+
+
+def base_address(settings: Settings) -> str:
+    """The address of the web server as seen from outside, without a slash at the end."""
+    web = settings.web
+    return web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
+
+
+def endpoints_of(settings: Settings, clock: Clock, installation_name: str, sender: Sender | None = None) -> Endpoints:
+    """Everybody who is told of events; `sender` stands in for all senders."""
+
+    def webhook(endpoint: Endpoint) -> Sender:
+        return sender or WebhookSender(
+            clock,
+            allow_private_hosts=endpoint.allow_private_hosts,
+            timeout_seconds=endpoint.timeout_seconds,
+            concurrency=endpoint.concurrency,
+        )
+
+    # A further kind of endpoint has its row here and its maker above.
+    makers = {EndpointKind.WEBHOOK: webhook}
+    return Endpoints(settings, clock, makers, CloudEvents(installation_name, base_address(settings)))
 
 
 def staffing(settings: Settings, store: Store, *, clock: Clock | None = None, log: OperatorLog | None = None) -> Staffing:
@@ -153,37 +175,34 @@ def build(
     records = Records(store, in_force)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)
-    endpoints = {}
-    if settings.tracker.url:
-        endpoints["tracker"] = Endpoint("tracker", settings.tracker.url, tracker_secret(settings))
-    sender = sender or WebhookSender(
-        clock,
-        allow_private_hosts=settings.tracker.allow_private_hosts,
-        timeout_seconds=settings.tracker.timeout_seconds,
-        concurrency=settings.tracker.concurrency,
-    )
-    stages = {stage.kind: stage for stage in FLOW}
-    _check_lease(settings, stages["deliver"])
-    web = settings.web
-    base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
-    links = f"{base}/api/v1/complaints"
+    endpoints = endpoints_of(settings, clock, name, sender)
+    check_departments([served.endpoint for served in endpoints.served.values()], list(in_force.departments))
+    announcer = Announcer(endpoints.audience, f"{base_address(settings)}/api/v1/complaints", name)
+    deliver_stage = next(stage for stage in FLOW if stage.kind == "deliver")
+    stages = [stage for stage in FLOW if stage is not deliver_stage] + [deliver_stage.of_queue(known) for known in endpoints.served]
     caution = Caution(store, settings.classifier.tolerated_error, log, tells=serving)
     examples = Examples(store, clock, Deidentifier(FieldFinder(in_force.estates)), log)
     drift = Drift(store, clock, champion, log)
     metrics.watch_drift(drift.gauges)
-    correcting = Correcting(store, clock, in_force, list(endpoints), links, name, log, examples)
+    correcting = Correcting(store, clock, in_force, announcer, log, examples)
     steps: dict[str, Step] = {
         "intake": Intake(
             store,
             PARSERS,
+            announcer,
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
         ),
-        "triage": Triage(store, champion, caution, in_force, list(endpoints), links, name, metrics),
-        "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
+        "triage": Triage(store, champion, caution, in_force, announcer, metrics),
     }
+    gates: dict[str, Gate] = {}
+    for served in endpoints.served.values():
+        stage = deliver_stage.of_queue(served.endpoint.name)
+        dress = endpoints.dressed(served.endpoint.name)
+        delivering = Deliver(store, served.endpoint, served.sender, dress, stage, again, log, metrics)
+        steps[stage.name] = gates[stage.name] = delivering
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
-    worker = Worker(store, clock, FLOW, steps, log, metrics, node)
+    worker = Worker(store, clock, stages, steps, log, metrics, node, gates)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
     return App(
         settings,
@@ -197,7 +216,8 @@ def build(
         records,
         caution,
         correcting,
-        sender,
+        announcer,
+        endpoints,
         worker,
         api_token,
         examples=examples,
@@ -218,15 +238,3 @@ def build(
         staffing=staffing(settings, store, clock=clock, log=log),
         desk=Desk(store, correcting),
     )
-
-
-def _check_lease(settings: Settings, stage: Stage) -> None:
-    """A batch of deliveries must end before its lease does, or another node would send it too."""
-    rounds = -(-stage.batch * LANES[stage.lane] // settings.tracker.concurrency)
-    if rounds * settings.tracker.timeout_seconds > stage.lease.total_seconds():
-        raise BadSetting(
-            "tracker.concurrency",
-            f"“{settings.tracker.concurrency}” 太小：一批投递可能超过租约；请调大，或缩短 tracker.timeout_seconds",
-            f"'{settings.tracker.concurrency}' is too small: with tracker.timeout_seconds a batch may take more than "
-            f"{stage.lease.total_seconds():g} s; raise it, or shorten the timeout",
-        )

@@ -345,7 +345,7 @@ def replay(
     from gateway import bootstrap
     from gateway.clock import SystemClock
     from gateway.oplog import OperatorLog
-    from gateway.store import events, jobs
+    from gateway.store import endpoints, jobs
 
     if bool(ids) == everything:
         raise BadSetting("JOB…", "请给出任务号，或用 --all", "name job numbers, or use --all")
@@ -356,7 +356,7 @@ def replay(
         with store.write() as conn:
             back = jobs.replay(conn, None if everything else ids or [], SystemClock().now())
             for endpoint in {str(job.payload["endpoint"]) for job in back if job.kind == "deliver"}:
-                events.enable_endpoint(conn, endpoint)
+                endpoints.enable(conn, endpoint)
     finally:
         store.close()
     for job in back:

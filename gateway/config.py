@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from gateway.sections import Chat, Classifier, Drop, General, Learning, Log, Plan, Section, Smtp, StoreSection, Tracker, Web, Wrong
+from gateway.sections import Chat, Classifier, Drop, General, Learning, Log, Plan, Report, Section, Smtp, StoreSection, Tracker, Web, Wrong
+from gateway.sections_handoff import EndpointSection
 from models.errors import BadSetting
 
 
@@ -35,9 +36,11 @@ class Settings(BaseModel):
     chat: Chat = Chat()
     drop: Drop = Drop()
     tracker: Tracker = Tracker()
+    endpoint: list[EndpointSection] = []
     classifier: Classifier = Classifier()
     learning: Learning = Learning()
     plan: Plan = Plan()
+    report: Report = Report()
     log: Log = Log()
 
     @property
@@ -156,6 +159,11 @@ def sections() -> dict[str, type[Section]]:
     }
 
 
+def tables() -> dict[str, type[Section]]:
+    """The lists of tables of the settings file, written `[[name]]`, by name."""
+    return {"endpoint": EndpointSection}
+
+
 # What pydantic finds wrong, in our words: (Chinese, English). {…} are filled from the error's context.
 _SENTENCES: Mapping[str, tuple[str, str]] = {
     "extra_forbidden": ("没有这个设置；全部设置见 docs/configuration.md", "there is no such setting; docs/configuration.md lists them all"),
@@ -174,6 +182,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "less_than_equal": ("不得大于 {le}", "must be at most {le}"),
     "finite_number": ("应为有限的数字", "must be a finite number"),
     "string_too_long": ("最多 {max_length} 字", "may have {max_length} characters at most"),
+    "missing": ("不可缺少", "must be there"),
+    "enum": ("应为 {expected} 之一", "must be one of {expected}"),
     "literal_error": ("应为 {expected} 之一", "must be one of {expected}"),
 }
 
@@ -212,6 +222,10 @@ def _check_together(settings: Settings) -> None:
             path = getattr(section, key)
             if path and not Path(path).is_file():
                 raise BadSetting(f"{name}.{key}", f"找不到文件 {path}", f"there is no file {path}")
+    names = [endpoint.name for endpoint in settings.endpoint]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadSetting("endpoint.name", f"“{name}” 用了两次，请各取一个名称", f"'{name}' stands twice; give each its own name")
     web, smtp = settings.web, settings.smtp
     if not _is_loopback(web.host) and not web.tls_certificate and not web.trusted_proxies:
         raise BadSetting(

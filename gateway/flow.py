@@ -11,9 +11,9 @@ Each step writes its result and the next job in one transaction; the worker obey
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -26,12 +26,15 @@ class Report:
     """What a step says of one job: what becomes of it, what is to be written with that, and lines for the operator log.
 
     `write` is called on the transaction that settles the job, also when it is tried again (an attempt is kept whatever came of it).
+    `entry` goes, with those of all reports of the batch that name the same function, to `write_together`: one statement for many.
     """
 
     job: Job
     decision: RetryDecision
     write: Callable[[Connection], None] | None = None
     log: tuple[tuple[str, dict[str, object]], ...] = ()
+    write_together: Callable[[Connection, Sequence[Any]], None] | None = None
+    entry: Any = None
 
 
 class Step(Protocol):
@@ -43,6 +46,18 @@ class Step(Protocol):
 
     def idle(self, now: datetime) -> bool:
         """Called when nothing is due. True when there may be something to do after all."""
+        ...
+
+
+class Gate(Protocol):
+    """Says how much of a step's work may be taken on now."""
+
+    def take(self, now: datetime, most: int) -> int:
+        """How many jobs may be claimed, `most` at most; so many are held for the caller."""
+        ...
+
+    def give_back(self, held: int, used: int) -> None:
+        """What was held is free again; so many jobs there were."""
         ...
 
 
@@ -68,6 +83,7 @@ class Stage:
     after:         a kind whose due jobs of the same complaint come first.
     lane:          stages of one lane share its threads.
     wakes:         the lane that may have work when a batch is settled, where it is another.
+    queue:         which of several that do the same work; a stage of each is made at the start, with a lane of its own.
     """
 
     kind: str
@@ -78,6 +94,16 @@ class Stage:
     lane: str
     after: str | None = None
     wakes: str | None = None
+    queue: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is told by: the kind, and the queue where there are several."""
+        return f"{self.kind}:{self.queue}" if self.queue else self.kind
+
+    def of_queue(self, queue: str) -> Stage:
+        """The same for one queue, in a lane of its own, so that a slow one holds up no other."""
+        return replace(self, queue=queue, lane=f"{self.lane}:{queue}")
 
 
 FLOW: tuple[Stage, ...] = (
@@ -86,12 +112,13 @@ FLOW: tuple[Stage, ...] = (
     # Messages become a verdict and an assignment, by the batch, because the classifier is far cheaper so; and once all that the customer
     # wrote has been read, so that a chat that is caught up makes one event and not one a line.
     Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake", wakes="delivery"),
-    # An event goes to an endpoint. In a lane of its own, so that a slow endpoint does not hold up the sorting; and what is parked
-    # holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
-    Stage("deliver", 8, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
+    # An event goes to an endpoint. Each endpoint has a queue and a lane of its own, so that a slow one holds up neither the sorting nor
+    # another; and what is parked holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
+    Stage("deliver", 32, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
 )
 
-# How many threads each lane has. A batch of deliveries ends with its slowest, so several are under way side by side.
+# How many threads each lane has, by what stands before its colon. A batch of deliveries ends with its slowest, so several are under way
+# side by side.
 LANES: Mapping[str, int] = {"sorting": 1, "delivery": 4}
 
 # Claims in a row without a report after which a job is taken for one that kills its worker.

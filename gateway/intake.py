@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from gateway.announcing import Announcer
 from gateway.flow import Report
 from gateway.store import complaints, jobs, submissions
 from gateway.store.engine import Store
@@ -30,8 +31,10 @@ class Intake:
     quiet, longest_wait: how long after the last line of a conversation, and at the latest after its first, it is sorted.
     """
 
-    def __init__(self, store: Store, parsers: Mapping[Channel, Parser], *, quiet: timedelta, longest_wait: timedelta) -> None:
-        self._store, self._parsers = store, parsers
+    def __init__(
+        self, store: Store, parsers: Mapping[Channel, Parser], announcer: Announcer, *, quiet: timedelta, longest_wait: timedelta
+    ) -> None:
+        self._store, self._parsers, self._announcer = store, parsers, announcer
         self._quiet, self._longest_wait = quiet, longest_wait
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
@@ -69,7 +72,8 @@ class Intake:
             return Report(job, RetryDecision(Next.PARK, f"{error.code}: {error.zh} / {error.en}"))
 
         def write(conn: Connection) -> None:
-            complaints.begin(self._store, conn, number, submission.channel, submission.received_at, parsed.title)
+            if complaints.begin(self._store, conn, number, submission.channel, submission.received_at, parsed.title):
+                self._announcer.announce(conn, self._announcer.received(number, submission.channel, submission.received_at, parsed, now))
             complaints.add_message(
                 self._store,
                 conn,

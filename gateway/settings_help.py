@@ -34,6 +34,15 @@ def every_key() -> Iterator[Key]:
             yield Key(section, name, field.get_default(call_default_factory=True), field.description or "", str(extra.get("en", "")))
 
 
+def table_keys() -> Iterator[Key]:
+    """Every key of the lists of tables; those without a default must be written."""
+    for section, model in config.tables().items():
+        for name, field in model.model_fields.items():
+            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            yield Key(section, name, default, field.description or "", str(extra.get("en", "")))
+
+
 def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
@@ -50,6 +59,11 @@ def commented_file() -> str:
             lines += ["", f"[{key.section}]"]
             last = key.section
         lines += [f"# {key.zh}", f"# {key.en}", f"# {key.name} = {_toml(key.default)}"]
+    for key in table_keys():
+        if key.section != last:
+            lines += ["", f"# [[{key.section}]]"]
+            last = key.section
+        lines += [f"# # {key.zh}", f"# # {key.en}", f"# {key.name} = {_toml(key.default) if key.default is not None else '...'}"]
     return "\n".join(lines) + "\n"
 
 
@@ -62,4 +76,11 @@ def reference() -> str:
             lines += ["", f"### `[{key.section}]`", "", "| key | default | environment | 说明 | what it does |", "|---|---|---|---|---|"]
             last = key.section
         lines.append(f"| `{key.name}` | `{_toml(key.default)}` | `{key.variable}` | {key.zh} | {key.en} |")
+    for key in table_keys():
+        if key.section != last:
+            lines += ["", f"### `[[{key.section}]]`", "", "可以写任意多个。 As many as you like; in the settings file only.", ""]
+            lines += ["| key | default | 说明 | what it does |", "|---|---|---|---|"]
+            last = key.section
+        default = "must be given" if key.default is None else f"`{_toml(key.default)}`"
+        lines.append(f"| `{key.name}` | {default} | {key.zh} | {key.en} |")
     return "\n".join(lines).strip() + "\n"

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from classifiers.base import Classifier, Query
 from gateway import rules, ticket
+from gateway.announcing import Announcer
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, events
+from gateway.store import complaints, corrections
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
@@ -63,12 +64,7 @@ class Decider(Protocol):
 
 
 class Triage:
-    """The step from messages to verdict, assignment and event.
-
-    endpoints: the names of those that are told.
-    links:     the address under which a complaint is found, before its number.
-    installation: the name of this installation.
-    """
+    """The step from messages to verdict, assignment and events."""
 
     def __init__(
         self,
@@ -76,13 +72,11 @@ class Triage:
         champion: Champion,
         decider: Decider,
         plan: Plan,
-        endpoints: Sequence[str],
-        links: str,
-        installation: str,
+        announcer: Announcer,
         metrics: Metrics,
     ) -> None:
         self._store, self._champion, self._decider, self._plan = store, champion, decider, plan
-        self._endpoints, self._links, self._installation, self._metrics = tuple(endpoints), links, installation, metrics
+        self._announcer, self._metrics = announcer, metrics
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Classifies the batch in one call and decides for each."""
@@ -128,9 +122,7 @@ class Triage:
         )
         assignment = rules.assign(facts, self._plan, complaint.received_at)
         customer = _customer(verdict, messages)
-        triaged = ticket.Triaged(
-            complaint, messages, customer, verdict, assignment, f"{self._links}/{complaint.number}", self._installation
-        )
+        triaged = self._announcer.triaged(complaint, messages, customer, verdict, assignment)
         kind = EventType.UPDATED
         if complaint.state is ComplaintState.RECEIVED:
             kind = EventType.ROUTED
@@ -140,7 +132,8 @@ class Triage:
             complaint.priority,
         ):
             kind = EventType.REROUTED
-        event = ticket.event_of(kind, triaged, now, supersedes=complaint.last_event)
+        said = self._announcer.classified(complaint, verdict, assignment.department, now)
+        event = self._announcer.assigned(kind, triaged, now)
 
         # A person is also to see what was sent by a machine or says nothing, however sure the model is.
         looked_at = decided.audited is not None or facts.machine or facts.said_nothing
@@ -163,7 +156,8 @@ class Triage:
             # Looked at once the complaint is ours to write: a correction that confirms tells nobody, and so leaves the last event as it is.
             if corrections.settled(conn, [complaint.number]).get(complaint.number) is not settled:
                 raise complaints.Overtaken(complaint.number)
-            events.announce(conn, event, self._endpoints)
+            self._announcer.announce(conn, said)
+            self._announcer.announce(conn, event)
 
         self._metrics.verdicts.labels(verdict.primary.value, verdict.decision.value).inc()
         log: tuple[tuple[str, dict[str, object]], ...] = (

@@ -19,7 +19,18 @@ MODULES = {
 }
 STEPS = ("gateway.intake", "gateway.triage", "gateway.deliver")
 # What steps and the records they make may know of the house.
-STEP_FRIENDS = ("gateway.store", "gateway.rules", "gateway.plan", "gateway.flow", "gateway.ticket", "gateway.metrics", "gateway.oplog")
+STEP_FRIENDS = (
+    "gateway.store",
+    "gateway.rules",
+    "gateway.plan",
+    "gateway.flow",
+    "gateway.ticket",
+    "gateway.metrics",
+    "gateway.oplog",
+    "gateway.announcing",
+    "gateway.circuit",
+)
+
 
 # Each library has one home; elsewhere it is not imported.
 HOMES: dict[str, tuple[str, ...]] = {
@@ -36,10 +47,19 @@ HOMES: dict[str, tuple[str, ...]] = {
     "structlog": ("gateway.oplog",),
     "argon2": ("gateway.staffing",),
     "prometheus_client": ("gateway.metrics",),
-    "pydantic": ("gateway.config", "gateway.sections"),
+    "pydantic": ("gateway.config", "gateway.sections", "gateway.sections_handoff"),
     "openpyxl": ("gateway.spreadsheets",),
     "alembic": ("gateway.store.migrations",),
-    "sqlalchemy": ("models.tables", "models.columns", "gateway.store", *STEPS, "gateway.flow", "gateway.worker", "gateway.acceptance"),
+    "sqlalchemy": (
+        "models.tables",
+        "models.columns",
+        "gateway.store",
+        "gateway.announcing",
+        *STEPS,
+        "gateway.flow",
+        "gateway.worker",
+        "gateway.acceptance",
+    ),
     "typer": ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli"),
     "rich": ("gateway.cli", "gateway.staff", "gateway.people", "gateway.terminal", "gateway.learning", "gateway.examples_cli"),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     Row,
     Select,
+    String,
     and_,
     bindparam,
     delete,
@@ -41,13 +42,14 @@ READY, RUNNING, PARKED = "ready", "running", "parked"
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be made. `run_at` None means at once."""
+    """A job to be made. `run_at` None means at once; `queue` tells apart those who do the same work."""
 
     kind: str
     number: str
     order_key: str
     payload: Mapping[str, object]
     run_at: datetime | None = None
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def enqueue(conn: Connection, new: Sequence[NewJob], now: datetime) -> None:
         [
             {
                 "kind": n.kind,
+                "queue": n.queue,
                 "number": n.number,
                 "order_key": n.order_key,
                 "payload": dict(n.payload),
@@ -126,15 +129,16 @@ def claim(
     now: datetime,
     behind_parked: bool,
     after: str | None = None,
+    queue: str = "",
 ) -> list[Job]:
-    """Takes up to `limit` jobs that are due, under a lease, counting the attempt now.
+    """Takes up to `limit` jobs of a queue that are due, under a lease, counting the attempt now.
 
     Only the first job of each order key can be had. `behind_parked` says whether a parked job lets those behind it pass; `after` names a
     kind whose due jobs of the same complaint come first. A job whose last worker died without a report is handed out alone, so that it
     takes nobody with it again.
     """
     for query in _claimable(kind, behind_parked, after, not store.is_sqlite):
-        ids = conn.execute(query, {"now": now, "most": limit}).scalars().all()
+        ids = conn.execute(query, {"now": now, "most": limit, "queue": queue}).scalars().all()
         if ids:
             return _lease(conn, ids, now + lease, worker)
     return []
@@ -156,7 +160,7 @@ def _claimable(kind: str, behind_parked: bool, after: str | None, skip_locked: b
     dropped = and_(jobs.c.state == RUNNING, jobs.c.lease_until <= now)
     # The literal lets both databases see that the partial index serves.
     suspects = and_(jobs.c.unreported > literal_column("0"), or_(due, dropped))
-    wanted = select(jobs.c.id).where(jobs.c.kind == kind, first)
+    wanted = select(jobs.c.id).where(jobs.c.kind == kind, jobs.c.queue == bindparam("queue", type_=String()), first)
     queries = (
         wanted.where(suspects).order_by(jobs.c.id).limit(1),
         # Order within a key is held by `first`, so the others may go by the index.
@@ -201,11 +205,12 @@ def finish(conn: Connection, done: Sequence[Job], worker: str) -> bool:
     return conn.execute(gone).rowcount == len(done)
 
 
-def retry(conn: Connection, job: Job, worker: str, *, at: datetime, code: str, reason: str) -> bool:
-    """Gives the job back, to be run again at `at`."""
+def retry(conn: Connection, job: Job, worker: str, *, at: datetime, code: str, reason: str, counted: bool = True) -> bool:
+    """Gives the job back, to be run again at `at`; with the attempt taken off again where it is not `counted`."""
     values = {
         "state": READY,
         "run_at": at,
+        "attempts": job.attempts if counted else job.attempts - 1,
         "unreported": 0,
         "lease_until": None,
         "leased_by": None,
@@ -279,25 +284,22 @@ def oldest_due(conn: Connection, now: datetime) -> datetime | None:
     return due
 
 
-def next_due(conn: Connection, kinds: Collection[str]) -> datetime | None:
-    """When the next ready job of these kinds is due; None when there is none."""
-    due: datetime | None = conn.execute(select(func.min(jobs.c.run_at)).where(jobs.c.state == READY, jobs.c.kind.in_(kinds))).scalar_one()
+def next_due(conn: Connection, kinds: Collection[str], queue: str | None = None) -> datetime | None:
+    """When the next ready job of these kinds is due, of one queue or of any; None when there is none."""
+    wanted = select(func.min(jobs.c.run_at)).where(jobs.c.state == READY, jobs.c.kind.in_(kinds))
+    due: datetime | None = conn.execute(wanted if queue is None else wanted.where(jobs.c.queue == queue)).scalar_one()
     return due
 
 
-def hasten(conn: Connection, kind: str, order_prefix: str, code: str, now: datetime) -> int:
-    """Makes jobs that wait for their next try for this reason due now; others keep their time. Returns how many."""
-    waiting = and_(
-        jobs.c.kind == kind,
-        jobs.c.state == READY,
-        jobs.c.run_at > now,
-        jobs.c.reason_code == code,
-        jobs.c.order_key.startswith(order_prefix, autoescape=True),
-    )
-    return conn.execute(update(jobs).where(waiting).values(run_at=now)).rowcount
+def hasten(conn: Connection, kind: str, queue: str, now: datetime, *, code: str | None = None) -> int:
+    """Makes jobs of a queue that wait for another try due now: those that failed for this reason, or all. Returns how many."""
+    waiting = [jobs.c.kind == kind, jobs.c.queue == queue, jobs.c.state == READY, jobs.c.run_at > now, jobs.c.reason_code.is_not(None)]
+    if code is not None:
+        waiting.append(jobs.c.reason_code == code)
+    return conn.execute(update(jobs).where(*waiting).values(run_at=now)).rowcount
 
 
-def has_dropped(conn: Connection, kind: str, now: datetime) -> bool:
-    """Whether a job of this kind is held by a worker whose lease ran out."""
-    where = (jobs.c.kind == kind, jobs.c.state == RUNNING, jobs.c.lease_until <= now)
+def has_dropped(conn: Connection, kind: str, now: datetime, queue: str = "") -> bool:
+    """Whether a job of this queue is held by a worker whose lease ran out."""
+    where = (jobs.c.kind == kind, jobs.c.queue == queue, jobs.c.state == RUNNING, jobs.c.lease_until <= now)
     return bool(conn.execute(select(exists().where(*where))).scalar_one())

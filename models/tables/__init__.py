@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.tables.answers import answers
 from models.tables.base import metadata
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
-from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
+from models.tables.handoff import attempts, deliveries, disabled_endpoints, events, feed_positions, statuses, troubled_endpoints
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
 from models.tables.learning import examples, retrainings, trained_models
 from models.tables.people import answered_requests, api_tokens, sessions, staff
@@ -24,6 +24,7 @@ __all__ = [
     "disabled_endpoints",
     "events",
     "examples",
+    "feed_positions",
     "installation",
     "jobs",
     "messages",
@@ -32,7 +33,9 @@ __all__ = [
     "retrainings",
     "sessions",
     "staff",
+    "statuses",
     "submissions",
     "trained_models",
+    "troubled_endpoints",
     "verdicts",
 ]

@@ -19,6 +19,7 @@ from gateway.oplog import OperatorLog
 from gateway.store import complaints, corrections
 from models.complaint import ComplaintState
 from models.correction import Source
+from models.endpoint import USUAL_TYPES
 from models.errors import Refused
 from models.submission import Channel
 from models.tables import assignments, events, trained_models, verdicts
@@ -45,8 +46,10 @@ def taken_in(app: App, body: str, *, subject: str = "投诉", conversation: str 
 
 
 def payloads(app: App, number: str) -> list[dict]:
+    """What trackers are told, oldest first."""
+    told = select(events).where(events.c.number == number, events.c.type.in_(USUAL_TYPES)).order_by(events.c.seq)
     with app.store.read() as conn:
-        return [json.loads(row.payload) for row in conn.execute(select(events).where(events.c.number == number).order_by(events.c.seq))]
+        return [json.loads(row.payload) for row in conn.execute(told)]
 
 
 def correct(app: App, number: str, klass: ComplaintClass, **more: str):

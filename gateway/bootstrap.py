@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -27,18 +28,23 @@ from gateway.desk import Desk
 from gateway.drift import Drift
 from gateway.endpoints import Endpoints, check_departments, keyring_of
 from gateway.examples import Examples
+from gateway.feed import Feed
 from gateway.flow import FLOW, Gate, Step
 from gateway.intake import Intake, Parser
 from gateway.learning_service import Learning
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
+from gateway.reconcile import NightlyReconciliation, Reconciliation
 from gateway.records import Records
+from gateway.redelivery import Redelivery
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
 from gateway.staffing import Staffing
-from gateway.store import installation, jobs, migrations, plans
+from gateway.statuses import Statuses
+from gateway.store import deliveries, installation, jobs, migrations, plans
 from gateway.store.engine import Store
+from gateway.telling import Telling
 from gateway.tracker import WebhookSender
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
@@ -80,6 +86,12 @@ class App:
     retrain_watch: RetrainWatch
     staffing: Staffing
     desk: Desk
+    cloudevents: CloudEvents
+    feed: Feed
+    statuses: Statuses
+    redelivery: Redelivery
+    reconciliation: Reconciliation
+    nightly_reconciliation: NightlyReconciliation
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -142,6 +154,31 @@ def staffing(settings: Settings, store: Store, *, clock: Clock | None = None, lo
     return Staffing(store, clock or SystemClock(), log, home.secret(settings.secrets_folder, "api.token", home.token))
 
 
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What commands need beside a gateway that serves: no worker and no classifier."""
+
+    endpoints: Endpoints
+    redelivery: Redelivery
+    reconciliation: Reconciliation
+
+
+@contextmanager
+def operating(settings: Settings) -> Iterator[Operating]:
+    """The hand-off of these settings, for a command."""
+    store, clock = open_store(settings), SystemClock()
+    with store.write() as conn:
+        name = installation.name(store, conn)
+    endpoints = endpoints_of(settings, clock, name)
+    log = OperatorLog(settings.log.format, settings.log.level)
+    zone = ZoneInfo(settings.general.timezone)
+    try:
+        yield Operating(endpoints, Redelivery(store, clock, endpoints, log), Reconciliation(store, clock, list(endpoints.served), zone))
+    finally:
+        endpoints.close()
+        store.close()
+
+
 def build(
     settings: Settings,
     *,
@@ -177,6 +214,17 @@ def build(
     metrics.watch_log(lambda: log.lost)
     endpoints = endpoints_of(settings, clock, name, sender)
     check_departments([served.endpoint for served in endpoints.served.values()], list(in_force.departments))
+    if serving:
+        with store.write() as conn:
+            deliveries.put_strangers_aside(conn, list(endpoints.served), clock.now())
+    redelivery = Redelivery(store, clock, endpoints, log)
+    metrics.watch_endpoints(redelivery.gauges)
+    zone = ZoneInfo(settings.general.timezone)
+    reconciliation = Reconciliation(store, clock, list(endpoints.served), zone)
+    nightly = NightlyReconciliation(
+        reconciliation, clock, log, zone, hour=settings.report.reconcile_hour, days=settings.report.reconcile_days
+    )
+    metrics.watch_unexplained(lambda: nightly.unexplained)
     announcer = Announcer(endpoints.audience, f"{base_address(settings)}/api/v1/complaints", name)
     deliver_stage = next(stage for stage in FLOW if stage.kind == "deliver")
     stages = [stage for stage in FLOW if stage is not deliver_stage] + [deliver_stage.of_queue(known) for known in endpoints.served]
@@ -237,4 +285,10 @@ def build(
         ),
         staffing=staffing(settings, store, clock=clock, log=log),
         desk=Desk(store, correcting),
+        cloudevents=CloudEvents(name, base_address(settings)),
+        feed=Feed(store, clock, name),
+        redelivery=redelivery,
+        reconciliation=reconciliation,
+        nightly_reconciliation=nightly,
+        statuses=Statuses(store, clock, in_force, announcer, Telling(store).tell, log),
     )

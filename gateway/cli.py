@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config, examples_cli, learning, people, questions, settings_help, staff, terminal
+from gateway import config, examples_cli, handoff_cli, learning, people, questions, settings_help, staff, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -389,6 +389,8 @@ cli.command()(learning.retrain)
 cli.add_typer(learning.trained_cli, name="trained")
 cli.add_typer(people.people_cli, name="people")
 cli.add_typer(people.token_cli, name="token")
+cli.add_typer(handoff_cli.endpoints_cli, name="endpoints")
+cli.add_typer(handoff_cli.report_cli, name="report")
 
 
 if __name__ == "__main__":

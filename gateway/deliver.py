@@ -60,7 +60,7 @@ _NEXT: Mapping[OutcomeCode, Next] = {
 class Deliver:
     """The step from event to one endpoint, and the gate before it: rate, tries at once, and whether it is left alone for now.
 
-    dress: makes of a delivery what is sent, in the endpoint's form and under the secrets that hold now.
+    dress: makes of deliveries what is sent, in the endpoint's form and under the secrets that hold now.
     again: computes the decision for another try from job, reason and the receiver's own wish (see `gateway/worker.py`).
     """
 
@@ -69,7 +69,7 @@ class Deliver:
         store: Store,
         endpoint: Endpoint,
         sender: Sender,
-        dress: Callable[[PendingDelivery], Outgoing],
+        dress: Callable[[Sequence[PendingDelivery]], list[Outgoing]],
         stage: Stage,
         again: Callable[..., RetryDecision],
         log: OperatorLog,
@@ -144,7 +144,7 @@ class Deliver:
             else:
                 to_send.append((job, pending))
         before = self._trouble
-        outcomes = self._sender.send([self._dress(pending) for _, pending in to_send])
+        outcomes = self._sender.send(self._dress([pending for _, pending in to_send]))
         sent = [self._report(job, p, outcome, now, before) for (job, p), outcome in zip(to_send, outcomes, strict=True)]
         if outcomes:
             self._away = outcomes[-1].code is OutcomeCode.AWAY

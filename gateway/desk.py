@@ -10,7 +10,7 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import complaints, corrections, desk, examples, jobs
+from gateway.store import complaints, corrections, desk, examples, jobs, statuses
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
 from gateway.store.engine import Store
@@ -19,6 +19,7 @@ from models.assignment import Priority
 from models.correction import UNDONE, Correction, Source, last_words
 from models.errors import Refused
 from models.staff import Session
+from models.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Story:
     corrections: Sequence[Correction]
     originals: Mapping[int, Original]
     parked: Sequence[ParkedJob]
+    statuses: Sequence[Status]
     # Whether it stands in the review queue.
     waits: bool
 
@@ -99,6 +101,7 @@ class Desk:
                 corrections=corrections.of(conn, number),
                 originals=desk.originals_of(conn, number),
                 parked=jobs.parked(conn, number=number),
+                statuses=statuses.of(conn, number),
                 waits=desk.waits(conn, number),
             )
 

@@ -13,7 +13,7 @@ from gateway.clock import Clock
 from gateway.cloudevents import CloudEvents
 from gateway.config import Settings
 from gateway.deliver import Sender
-from gateway.keyring import Keyring
+from gateway.keyring import Keyring, Secrets
 from gateway.sections import EVERY
 from gateway.store.events import PendingDelivery
 from models.delivery import EventType, Outcome, Outgoing
@@ -108,17 +108,22 @@ class Endpoints:
             raise Refused("no_such_endpoint", f"没有接收方 {asked}；已有：{known}", f"there is no endpoint {asked}; there are: {known}")
         return self.served[name]
 
-    def dressed(self, name: str) -> Callable[[PendingDelivery], Outgoing]:
-        """What makes of a delivery what is sent."""
+    def dressed(self, name: str) -> Callable[[Sequence[PendingDelivery]], list[Outgoing]]:
+        """What makes of deliveries what is sent."""
         served = self.served[name]
-        return lambda pending: self._outgoing(served, pending.webhook_id, pending.payload)
+
+        def dress(pending: Sequence[PendingDelivery]) -> list[Outgoing]:
+            secrets = served.keyring.secrets()
+            return [self._outgoing(served, secrets, one.webhook_id, one.payload) for one in pending]
+
+        return dress
 
     def test(self, name: str) -> Outcome:
         """Sends a test at once, which is about no complaint, counts nowhere and is not tried again. Raises `Refused`."""
         served = self.get(name)
         now = self._clock.now()
         webhook_id = f"test_{random.randbytes(12).hex()}"
-        (outcome,) = served.sender.send([self._outgoing(served, webhook_id, test_payload(name, now))])
+        (outcome,) = served.sender.send([self._outgoing(served, served.keyring.secrets(), webhook_id, test_payload(name, now))])
         return outcome
 
     def close(self) -> None:
@@ -128,8 +133,8 @@ class Endpoints:
             if closing is not None:
                 closing()
 
-    def _outgoing(self, served: Served, webhook_id: str, payload: str) -> Outgoing:
-        secrets, form = served.keyring.secrets(), served.endpoint.format
+    def _outgoing(self, served: Served, secrets: Secrets, webhook_id: str, payload: str) -> Outgoing:
+        form = served.endpoint.format
         headers: dict[str, str] = {}
         body = payload.encode()
         if form is Format.CLOUDEVENTS_STRUCTURED:

@@ -114,12 +114,12 @@ FLOW: tuple[Stage, ...] = (
     Stage("triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake", wakes="delivery"),
     # An event goes to an endpoint. Each endpoint has a queue and a lane of its own, so that a slow one holds up neither the sorting nor
     # another; and what is parked holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
-    Stage("deliver", 32, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
+    Stage("deliver", 64, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
 )
 
 # How many threads each lane has, by what stands before its colon. A batch of deliveries ends with its slowest, so several are under way
 # side by side.
-LANES: Mapping[str, int] = {"sorting": 1, "delivery": 4}
+LANES: Mapping[str, int] = {"sorting": 1, "delivery": 2}
 
 # Claims in a row without a report after which a job is taken for one that kills its worker.
 MOST_UNREPORTED = 4

@@ -85,6 +85,11 @@ class Keyring:
         return until
 
     @property
+    def file(self) -> Path:
+        """Where the secret lives, unless it is in the settings."""
+        return self._file
+
+    @property
     def _old_file(self) -> Path:
         return self._file.with_name(self._file.name + _OLD)
 

@@ -10,7 +10,7 @@ from connectors.base import Line, Standing
 from connectors.web_chat import read_line
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, jobs, submissions
+from gateway.store import complaints, corrections, jobs, statuses, submissions
 from gateway.store.engine import Store
 from models.errors import Unreadable
 from models.verdict import Decision
@@ -68,8 +68,11 @@ class Records:
             verdict = complaints.latest_verdict(conn, number) or {}
             assignment = complaints.latest_assignment(conn, number) or {}
             corrected = corrections.of(conn, number)
+            reported = [ticket.status_json(status) for status in statuses.of(conn, number)]
         said = [ticket.correction_json(correction) for correction in corrected]
-        return ticket.details_json(complaint, messages, {"verdict": verdict, "assignment": assignment, "corrections": said})
+        return ticket.details_json(
+            complaint, messages, {"verdict": verdict, "assignment": assignment, "corrections": said, "statuses": reported}
+        )
 
     def waiting(self, limit: int) -> dict[str, Any]:
         """The head of the review queue: what a person should look at next, with the candidates, and how many wait in all."""

@@ -12,6 +12,7 @@ from gateway.store.complaints import ComplaintRow, MessageRow
 from models.assignment import Assignment
 from models.complaint import Customer
 from models.correction import Correction
+from models.status import Status
 from models.verdict import ComplaintClass, Decision, Reason, Risk, Verdict
 
 # Standard Webhooks 1.0.0 wants payloads under 20 kB: so much of the matter goes along, the rest is behind the link.
@@ -159,6 +160,23 @@ def correction_json(correction: Correction) -> dict[str, Any]:
         "class": correction.should_be.value,
         "trained_model": correction.trained_model,
         "note": correction.note,
+    }
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """What a tracking system said, for the API."""
+    report = status.report
+    return {
+        "received_at": iso(status.received_at),
+        "said_at": iso(report.said_at),
+        "endpoint": report.endpoint,
+        "status": report.status.value,
+        "round": status.round,
+        "sequence": report.sequence,
+        "effect": status.effect.value,
+        "by": report.by,
+        "customer_text": report.customer_text,
+        "internal_text": report.internal_text,
     }
 
 

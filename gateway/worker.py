@@ -74,7 +74,8 @@ class Worker:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begins to work, in the threads of each lane."""
+        """Begins to work, in the threads of each lane; again, where it was stopped."""
+        self._stopping.clear()
         for lane in self._lanes:
             for n in range(threads_of(lane)):
                 thread = threading.Thread(target=self._run_lane, args=(lane,), name=f"{lane}-{n}", daemon=True)

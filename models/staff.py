@@ -32,6 +32,10 @@ class Scope(StrEnum):
     MODELS_WRITE = "models:write"
     EXAMPLES_READ = "examples:read"
     EXAMPLES_WRITE = "examples:write"
+    EVENTS_READ = "events:read"
+    # What was put aside, endpoints and deliveries: to see, and to send again.
+    HANDOFF_READ = "handoff:read"
+    HANDOFF_WRITE = "handoff:write"
 
 
 @dataclass(frozen=True, slots=True)

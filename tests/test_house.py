@@ -60,8 +60,24 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.worker",
         "gateway.acceptance",
     ),
-    "typer": ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli"),
-    "rich": ("gateway.cli", "gateway.staff", "gateway.people", "gateway.terminal", "gateway.learning", "gateway.examples_cli"),
+    "typer": (
+        "gateway.cli",
+        "gateway.questions",
+        "gateway.staff",
+        "gateway.people",
+        "gateway.learning",
+        "gateway.examples_cli",
+        "gateway.handoff_cli",
+    ),
+    "rich": (
+        "gateway.cli",
+        "gateway.staff",
+        "gateway.people",
+        "gateway.terminal",
+        "gateway.learning",
+        "gateway.examples_cli",
+        "gateway.handoff_cli",
+    ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve",),
     "fastapi": ("gateway.web",),
@@ -134,7 +150,15 @@ def test_steps_never_know_one_another(module: str) -> None:
 
 @pytest.mark.parametrize("module", list(MODULES))
 def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
-    commands = ("gateway.cli", "gateway.questions", "gateway.staff", "gateway.people", "gateway.learning", "gateway.examples_cli")
+    commands = (
+        "gateway.cli",
+        "gateway.questions",
+        "gateway.staff",
+        "gateway.people",
+        "gateway.learning",
+        "gateway.examples_cli",
+        "gateway.handoff_cli",
+    )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}
     if module == "gateway.bootstrap":

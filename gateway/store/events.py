@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, func, insert, select, update
 
 from gateway.store import jobs
+from models.columns import UtcTime
 from models.delivery import Event, EventType, Outcome, OutcomeCode
 from models.tables import attempts, deliveries, events
 
@@ -102,12 +103,16 @@ def record_attempts(conn: Connection, tried: Sequence[Tried]) -> None:
     if not rows:
         return
     conn.execute(_KEEP_ATTEMPT, rows)
-    arrived = {one.at: [t.delivery_id for t in tried if t.at == one.at and t.outcome.code is OutcomeCode.ACCEPTED] for one in tried}
-    for at, ids in arrived.items():
-        if ids:
-            conn.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(delivered_at=at))
+    arrived = [{"delivery": one.delivery_id, "at": one.at} for one in tried if one.outcome.code is OutcomeCode.ACCEPTED]
+    if arrived:
+        conn.execute(_ARRIVED, arrived)
 
 
+_ARRIVED = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("delivery", type_=BigInteger()))
+    .values(delivered_at=bindparam("at", type_=UtcTime()))
+)
 _KEEP_ATTEMPT = insert(attempts)
 
 

@@ -20,7 +20,18 @@ from starlette.websockets import WebSocket
 from connectors.web_chat import ChatDoor
 from gateway.bootstrap import App
 from gateway.store.complaints import Overtaken
-from gateway.web import api, console, console_door, console_learning, console_view, learning_api, reviews
+from gateway.web import (
+    api,
+    console,
+    console_door,
+    console_handoff,
+    console_learning,
+    console_view,
+    feed_api,
+    learning_api,
+    reviews,
+    status_api,
+)
 from gateway.web.console_words import Say
 from models.errors import Refused, TryLater
 from models.staff import Scope as TokenScope
@@ -210,10 +221,13 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     searching = learning_api.Searching(lambda: app.examples.suspicious(200))
     web.include_router(reviews.router(app))
     web.include_router(learning_api.router(app, searching))
+    web.include_router(feed_api.router(app))
+    web.include_router(status_api.router(app))
     console_door.install(web, door)
     web.include_router(console_door.routes(app, door))
     web.include_router(console.routes(app, door))
     web.include_router(console_learning.routes(app, door, searching))
+    web.include_router(console_handoff.routes(app, door))
 
     @web.get("/console/{rest:path}", include_in_schema=False)
     async def no_such_page(rest: str, request: Request) -> Response:

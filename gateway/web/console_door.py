@@ -38,6 +38,8 @@ class Visit:
     request: Request
     session: Session
     say: Say
+    # Endpoints that somebody must look at; only a lead is told.
+    troubles: tuple[str, ...] = ()
 
     @property
     def person(self) -> Person:
@@ -100,7 +102,10 @@ class Door:
             raise SignInFirst
         if not session.person.role.includes(role):
             raise Forbidden(session.person.role, role)
-        return Visit(request, session, Say(self.language(request)))
+        troubles: list[str] = []
+        if session.person.role.includes(Role.LEAD) and not by_script(request):
+            troubles = await anyio.to_thread.run_sync(self._app.redelivery.troubles)
+        return Visit(request, session, Say(self.language(request)), tuple(troubles))
 
     async def posted(self, request: Request, role: Role = Role.AGENT) -> tuple[Visit, dict[str, str]]:
         """Who asks for a change, and the fields of the form. Raises `Wrong` unless the session's own CSRF token came along."""

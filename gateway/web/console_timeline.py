@@ -12,7 +12,7 @@ from gateway.plan import Plan
 from gateway.web.console_view import plain
 
 # What happens at the same moment, in the order in which it follows from one another.
-_ORDER = {"message": 0, "correction": 1, "verdict": 2, "assignment": 3, "event": 4, "parked": 5}
+_ORDER = {"message": 0, "correction": 1, "verdict": 2, "assignment": 3, "event": 4, "status": 5, "parked": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ def timeline(story: Story, plan: Plan) -> list[Entry]:
     entries += [Entry(event.at, "event", {"event": event}) for event in story.events]
     # In the order in which they were kept, also within one second.
     entries += [Entry(one.at, "correction", {"one": one, "undone": one.undoes}) for one in story.corrections]
+    entries += [Entry(one.received_at, "status", {"one": one}) for one in story.statuses]
     for job in story.parked:
         command = f"jiesu replay {job.id}"
         entries.append(Entry(job.created_at, "parked", {"reason": plain(job.reason), "kind": job.kind, "command": command}))

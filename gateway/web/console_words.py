@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from gateway.web.handoff_words import HANDOFF_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 
 Language = Literal["zh", "en"]
@@ -249,13 +250,14 @@ class Say:
 
     def __call__(self, key: str, **fill: object) -> str:
         """The words of this key, with {…} filled in."""
-        pair = WORDS.get(key) or LEARNING_WORDS[key]
+        pair = WORDS.get(key) or LEARNING_WORDS.get(key) or HANDOFF_WORDS[key]
         words = pair[self._place]
         return words.format(**fill) if fill else words
 
     def code(self, kind: str, value: str) -> str:
         """The words for a value of a closed list; the value itself where a newer one is not known yet."""
-        pair = CODES.get(f"{kind}.{value}") or WORDS.get(f"{kind}.{value}")
+        name = f"{kind}.{value}"
+        pair = CODES.get(name) or WORDS.get(name) or HANDOFF_WORDS.get(name)
         return pair[self._place] if pair else value
 
     def either(self, zh: str, en: str) -> str:

@@ -74,7 +74,7 @@ def test_a_correction_reroutes_at_once_and_supersedes_the_earlier_event(app: App
         ]
         assert len(conn.execute(select(assignments).where(assignments.c.number == number)).all()) == 2
     assert app.worker.drain() == 1
-    assert len(app.sender.accepted) == 2
+    assert len(app.endpoints.served["tracker"].sender.accepted) == 2
 
 
 def test_confirming_what_everybody_was_told_tells_nobody_again(app: App) -> None:

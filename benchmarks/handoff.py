@@ -41,9 +41,7 @@ def measure(report: Report, folder: Path, *, quick: bool) -> None:
                     bare.append(_bare(app, url, bodies))
         finally:
             app.close()
-    report.add(
-        _GROUP, f"{count} events that wait in the store, begun → last 200", through, "/s", "aiohttp, HMAC and the store share one core"
-    )
+    report.add(_GROUP, f"{count} events that wait in the store, begun → last 200", through, "/s", "client and store share one core")
     report.add(_GROUP, "the same bodies by the same HTTP client alone", bare, "/s", "aiohttp and HMAC on one core")
     report.add(_GROUP, "ratio with store / HTTP client alone", ratios(through, bare), "x", f"{len(bodies[0].encode())} bytes an event")
 

@@ -177,7 +177,7 @@ def _days(first: str, last: str, zone: str) -> tuple[datetime, datetime]:
     try:
         begin = datetime.fromisoformat(first or "2000-01-01").replace(tzinfo=here)
         end = datetime.fromisoformat(last or "2999-12-30").replace(tzinfo=here) + timedelta(days=1)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadSetting("DAY", "日期应写作 2026-11-01", "write a day as 2026-11-01") from None
     return begin, end
 

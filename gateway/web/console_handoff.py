@@ -162,8 +162,13 @@ def _id(spelt: str) -> int | None:
 
 def _days(first: str, last: str, zone: ZoneInfo, now: datetime, days: int) -> tuple[datetime, datetime]:
     """The period asked for; else the last days. Raises ValueError."""
-    since = datetime.fromisoformat(first).replace(tzinfo=zone) if first else now - timedelta(days=days)
-    until = datetime.fromisoformat(last).replace(tzinfo=zone) + timedelta(days=1) if last else now + timedelta(seconds=1)
-    if since.year < 1971 or until.year > 9000:
-        raise ValueError
+    since = _day(first, zone) if first else now - timedelta(days=days)
+    until = _day(last, zone) + timedelta(days=1) if last else now + timedelta(seconds=1)
     return since, until
+
+
+def _day(spelt: str, zone: ZoneInfo) -> datetime:
+    at = datetime.fromisoformat(spelt).replace(tzinfo=zone)
+    if not 1971 <= at.year <= 9000:
+        raise ValueError
+    return at

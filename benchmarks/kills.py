@@ -34,6 +34,8 @@ from gateway import devtracker, home
 
 _ROOT = Path(__file__).parents[1]
 _UP_SECONDS = 120.0
+# After the last kill the clients may send what is left.
+_LAST_SECONDS = 60.0
 # Clients of each door.
 _MAILERS, _CHATTERS = 3, 2
 
@@ -91,7 +93,7 @@ class _Load:
     """What the clients of all doors send, and what they were told."""
 
     def __init__(self, gateway: _Killable) -> None:
-        self._gateway, self._begun = gateway, 0
+        self._gateway, self.begun = gateway, 0
         # So many may be begun by now: the load is spread over all kills.
         self.allowed = 0
         self._lock = threading.Lock()
@@ -104,9 +106,9 @@ class _Load:
         """The name of the next complaint, as soon as one more may be sent; None when it is over."""
         while not self.stop.is_set():
             with self._lock:
-                if self._begun < self.allowed:
-                    self._begun += 1
-                    return f"{door}-{self._begun}"
+                if self.begun < self.allowed:
+                    self.begun += 1
+                    return f"{door}-{self.begun}"
             time.sleep(0.02)
         return None
 
@@ -134,7 +136,8 @@ class _Load:
             except OSError:
                 continue
             self.dropped.append(name)
-            time.sleep(0.2)
+            # The other doors are to have their share.
+            time.sleep(1)
 
     def _until_told(self, name: str, send: Callable[[], str]) -> None:
         while True:
@@ -192,6 +195,9 @@ def run(folder: Path, kills: int, complaints: int, seed: int = 1) -> dict[str, A
             gateway.end(signal.SIGKILL)
             gateway.start()
             killed += 1
+        ends = time.monotonic() + _LAST_SECONDS
+        while load.begun < complaints and time.monotonic() < ends:
+            time.sleep(0.05)
         load.stop.set()
         for thread in threads:
             thread.join(60)

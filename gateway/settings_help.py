@@ -61,9 +61,9 @@ def commented_file() -> str:
         lines += [f"# {key.zh}", f"# {key.en}", f"# {key.name} = {_toml(key.default)}"]
     for key in table_keys():
         if key.section != last:
-            lines += ["", f"# [[{key.section}]]"]
+            lines += ["", "## 可以写任意多个，去掉 ## 即可。 As many as you like; take the ## away.", f"## [[{key.section}]]"]
             last = key.section
-        lines += [f"# # {key.zh}", f"# # {key.en}", f"# {key.name} = {_toml(key.default) if key.default is not None else '...'}"]
+        lines += [f"## # {key.zh}", f"## # {key.en}", f"## {key.name} = {_toml(key.default) if key.default is not None else '...'}"]
     return "\n".join(lines) + "\n"
 
 

@@ -55,6 +55,8 @@ HOMES: dict[str, tuple[str, ...]] = {
         "models.columns",
         "gateway.store",
         "gateway.announcing",
+        "gateway.statuses",
+        "gateway.telling",
         *STEPS,
         "gateway.flow",
         "gateway.worker",

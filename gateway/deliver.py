@@ -165,7 +165,7 @@ class Deliver:
         return waiting > 0
 
     def _note(self, conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
-        """Writes how the endpoint stands after these tries; when it works again, what waits for another try is due at once."""
+        """Writes how the endpoint stands after these tries; when its circuit closes, what waits for another try is due at once."""
         name = self._endpoint.name
         if any(outcome.code is OutcomeCode.GONE for outcome in outcomes):
             endpoints.disable(self._store, conn, name, "410 Gone", now)
@@ -175,8 +175,9 @@ class Deliver:
         if after is None:
             if row is not None:
                 endpoints.end_trouble(conn, name)
-                waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now)
                 if row.open:
+                    # Only then was it the endpoint; a single event that fails among others keeps its own schedule.
+                    waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now)
                     self._log.write("EndpointBack", endpoint=name, waiting=waiting)
         elif after != before:
             endpoints.keep_trouble(self._store, conn, _row_of(name, after))

@@ -121,7 +121,24 @@ def test_one_event_that_is_never_taken_does_not_keep_the_circuit_open(house: Hou
     house.app.worker.drain()
     assert len(house.told("tracker")) == 1
     with house.app.store.read() as conn:
-        assert "tracker" not in endpoints.troubled(conn)
+        trouble = endpoints.troubled(conn).get("tracker")
+        assert trouble is None or not trouble.open
+
+
+def test_one_event_that_fails_among_others_keeps_its_own_schedule(house: House) -> None:
+    house.complain()
+    house.sender.of["tracker"].fail_ids = {house.sender.of["tracker"].accepted[0].webhook_id}
+    house.app.redelivery.one(_deliveries(house)[0])
+    tries = []
+    for _ in range(20):
+        # Others are taken all the while.
+        house.complain()
+        house.clock.move(minutes=1)
+        tries.append(sum(sent.webhook_id in house.sender.of["tracker"].fail_ids for sent in house.sender.of["tracker"].sent) - 1)
+    # At once, after 5 s, after 5 min; the next is due after half an hour.
+    assert (tries[0], tries[2], tries[-1]) == (1, 2, 3)
+    with house.app.store.read() as conn:
+        assert endpoints.troubled(conn) == {}
 
 
 def _deliveries(house: House) -> list[int]:

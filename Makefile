@@ -34,8 +34,9 @@ train: $(VENV)/run.ready ## Train the shipped model from the shipped corpus
 classifier-report: $(VENV)/dev.ready classifiers/trained/shipped.skops ## How right the classifier is, and what each part brings and costs (FILES="a.jsonl b.jsonl": on these too)
 	@$(BIN)/python -m classifiers.report --picture docs/images/reliability.svg $(FILES)
 
-docs: $(VENV)/dev.ready ## Write the table of settings anew into docs/configuration.md
+docs: $(VENV)/dev.ready ## Write anew what follows from the code: docs/configuration.md and gateway/schemas/
 	@$(BIN)/python docs/write_configuration.py
+	@$(BIN)/python docs/write_schemas.py
 
 clean: ## Remove what was built (never var/, which holds complaints)
 	rm -rf $(VENV) classifiers/trained *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,7 +18,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import chat, classify, doors, end_to_end, learning, meanwhile, smtp, start
+from benchmarks import chat, classify, doors, end_to_end, handoff, learning, meanwhile, smtp, start
 from benchmarks.measuring import BenchmarkError, Report, machine
 from benchmarks.programs import temporary_folder
 
@@ -29,6 +29,7 @@ _MEASUREMENTS: dict[str, Callable[..., None]] = {
     "learning": learning.measure,
     "meanwhile": meanwhile.measure,
     "journey": end_to_end.measure,
+    "handoff": handoff.measure,
     "start": start.measure,
     "chat": chat.measure,
 }

@@ -40,6 +40,7 @@ was made, and another text under an old version is refused. 预案文件写明�
 | `[departments.CODE]` `name` `name_en` `head` | 部门 | a department |
 | `[classes.CLASS]` `department` `steps` `reply_hours` `resolve_hours` `escalate_to` | 各类投诉的处理 | who handles a class, how, and by when; hours count from the receipt |
 | `[review]` | 拿不准的投诉 | the same for what a person must look at first |
+| `[closing]` `at_once` | 可以不写；列出 `resolved`、`rejected` 时，跟踪系统一报告就办结，否则等顾客评价 | may be left out; `resolved` and `rejected` named here close a complaint as soon as the tracking system says so, else it waits for the customer's word |
 | `[risks.RISK]` `priority` `reply_hours` `escalate_to` | 风险的影响 | what a risk raises the priority to, the latest reply, who else must know |
 """
 

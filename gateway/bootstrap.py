@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,6 +18,7 @@ from connectors import chat_lines, mime, transcripts, web_chat
 from connectors.mail_authenticity import Authenticity, AuthenticityOptions
 from gateway import config, home, plan, terms, wording
 from gateway.acceptance import Acceptance
+from gateway.announcing import Announcer
 from gateway.answer import AnswerByMail, Mailer
 from gateway.answering import Answering, new_message_id
 from gateway.attachments import Attachments, Opener
@@ -25,13 +27,16 @@ from gateway.caution import Caution
 from gateway.champion import StoredChampion
 from gateway.check_sender import CheckSender
 from gateway.clock import Clock, SystemClock
+from gateway.cloudevents import CloudEvents
 from gateway.config import Settings
 from gateway.correcting import Correcting
-from gateway.deliver import Deliver, Endpoint, Sender
+from gateway.deliver import Deliver, Sender
 from gateway.desk import Desk
 from gateway.drift import Drift
+from gateway.endpoints import Endpoints, check_departments, keyring_of
 from gateway.examples import Examples
-from gateway.flow import FLOW, LANES, Stage, Step
+from gateway.feed import Feed
+from gateway.flow import FLOW, Gate, Step
 from gateway.intake import Intake, Parser
 from gateway.joining import Joiner
 from gateway.learning_service import Learning
@@ -43,21 +48,24 @@ from gateway.outbound import Outbound
 from gateway.outbound import Sender as FromUs
 from gateway.plan import Plan
 from gateway.quarantine import Quarantine
+from gateway.reconcile import NightlyReconciliation, Reconciliation
 from gateway.records import Records
+from gateway.redelivery import Redelivery
 from gateway.reply_desk import ReplyDesk
 from gateway.reply_token import ReplyTokens
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
 from gateway.staffing import Staffing
-from gateway.store import installation, jobs, mailboxes, migrations, plans
+from gateway.statuses import Statuses
+from gateway.store import deliveries, installation, jobs, mailboxes, migrations, plans
 from gateway.store.engine import Store
 from gateway.talking import TalkDesk, TalkOptions
-from gateway.tracker import WebhookSender, secret_bytes
+from gateway.tracker import WebhookSender
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
 from models.attachment import AttachmentLimits
 from models.complaint import Customer
-from models.errors import BadSetting
+from models.endpoint import Endpoint, EndpointKind
 from models.submission import Channel, Receipt, Submission
 
 # How each channel's bytes are read.
@@ -89,7 +97,8 @@ class App:
     records: Records
     caution: Caution
     correcting: Correcting
-    sender: Sender
+    announcer: Announcer
+    endpoints: Endpoints
     worker: Worker
     api_token: str
     examples: Examples
@@ -107,6 +116,12 @@ class App:
     mailboxes: Mailboxes
     talks: TalkDesk
     quarantine: Quarantine
+    cloudevents: CloudEvents
+    feed: Feed
+    statuses: Statuses
+    redelivery: Redelivery
+    reconciliation: Reconciliation
+    nightly_reconciliation: NightlyReconciliation
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -126,9 +141,7 @@ class App:
     def close(self) -> None:
         """Gives everything back. The worker must have been stopped."""
         self.acceptance.close()
-        closing: Callable[[], None] | None = getattr(self.sender, "close", None)
-        if closing is not None:
-            closing()
+        self.endpoints.close()
         self.store.close()
 
 
@@ -150,9 +163,29 @@ def load_plan(settings: Settings) -> Plan:
 
 def tracker_secret(settings: Settings) -> str:
     """The signing secret of the tracker's endpoint, made at its first use."""
-    value = settings.tracker.secret or home.secret(settings.secrets_folder, "tracker.secret", home.webhook_secret)
-    secret_bytes(value)
-    return value
+    return keyring_of(settings, "tracker", SystemClock()).secrets().new
+
+
+def base_address(settings: Settings) -> str:
+    """The address of the web server as seen from outside, without a slash at the end."""
+    web = settings.web
+    return web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
+
+
+def endpoints_of(settings: Settings, clock: Clock, installation_name: str, sender: Sender | None = None) -> Endpoints:
+    """Everybody who is told of events; `sender` stands in for all senders."""
+
+    def webhook(endpoint: Endpoint) -> Sender:
+        return sender or WebhookSender(
+            clock,
+            allow_private_hosts=endpoint.allow_private_hosts,
+            timeout_seconds=endpoint.timeout_seconds,
+            concurrency=endpoint.concurrency,
+        )
+
+    # A further kind of endpoint has its row here and its maker above.
+    makers = {EndpointKind.WEBHOOK: webhook}
+    return Endpoints(settings, clock, makers, CloudEvents(installation_name, base_address(settings)))
 
 
 def mail_server(settings: Settings) -> MailServer | None:
@@ -171,6 +204,31 @@ def staffing(settings: Settings, store: Store, *, clock: Clock | None = None, lo
     """People and programs of these settings; commands use it beside the gateway."""
     log = log or OperatorLog(settings.log.format, settings.log.level)
     return Staffing(store, clock or SystemClock(), log, home.secret(settings.secrets_folder, "api.token", home.token))
+
+
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What commands need beside a gateway that serves: no worker and no classifier."""
+
+    endpoints: Endpoints
+    redelivery: Redelivery
+    reconciliation: Reconciliation
+
+
+@contextmanager
+def operating(settings: Settings) -> Iterator[Operating]:
+    """The hand-off of these settings, for a command."""
+    store, clock = open_store(settings), SystemClock()
+    with store.write() as conn:
+        name = installation.name(store, conn)
+    endpoints = endpoints_of(settings, clock, name)
+    log = OperatorLog(settings.log.format, settings.log.level)
+    zone = ZoneInfo(settings.general.timezone)
+    try:
+        yield Operating(endpoints, Redelivery(store, clock, endpoints, log), Reconciliation(store, clock, list(endpoints.served), zone))
+    finally:
+        endpoints.close()
+        store.close()
 
 
 def build(
@@ -200,36 +258,40 @@ def build(
             jobs.release_all_leases(conn)
             mailboxes.release_all(conn)
         name = installation.name(store, conn)
-    acceptance = Acceptance(store, clock, ZoneInfo(settings.general.timezone), log, metrics)
+    zone = ZoneInfo(settings.general.timezone)
+    acceptance = Acceptance(store, clock, zone, log, metrics)
     own_terms = partial(terms.reader_of, settings.home, log)
     champion = champion or StoredChampion(
         store, clock, estates=in_force.estates, crowns=serving, reader=own_terms, log=log if serving else None
     )
-    web = settings.web
-    base = web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
-    links = f"{base}/api/v1/complaints"
+    links = f"{base_address(settings)}/api/v1/complaints"
     records = Records(store, in_force, links)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)
-    endpoints = {}
-    if settings.tracker.url:
-        endpoints["tracker"] = Endpoint("tracker", settings.tracker.url, tracker_secret(settings))
-    sender = sender or WebhookSender(
-        clock,
-        allow_private_hosts=settings.tracker.allow_private_hosts,
-        timeout_seconds=settings.tracker.timeout_seconds,
-        concurrency=settings.tracker.concurrency,
+    endpoints = endpoints_of(settings, clock, name, sender)
+    check_departments([served.endpoint for served in endpoints.served.values()], list(in_force.departments))
+    if serving:
+        with store.write() as conn:
+            deliveries.put_strangers_aside(conn, list(endpoints.served), clock.now())
+    redelivery = Redelivery(store, clock, endpoints, log)
+    metrics.watch_endpoints(redelivery.gauges)
+    reconciliation = Reconciliation(store, clock, list(endpoints.served), zone)
+    nightly = NightlyReconciliation(
+        reconciliation, clock, log, zone, hour=settings.report.reconcile_hour, days=settings.report.reconcile_days
     )
-    stages = {stage.kind: stage for stage in FLOW}
-    _check_lease(settings, stages["deliver"])
+    metrics.watch_unexplained(lambda: nightly.unexplained)
+    announcer = Announcer(endpoints.audience, links, name)
+    by_kind = {stage.kind: stage for stage in FLOW}
+    deliver_stage = by_kind["deliver"]
+    stages = [stage for stage in FLOW if stage is not deliver_stage] + [deliver_stage.of_queue(known) for known in endpoints.served]
     caution = Caution(store, settings.classifier.tolerated_error, log, tells=serving)
     examples = Examples(store, clock, Deidentifier(FieldFinder(in_force.estates)), log)
     drift = Drift(store, clock, champion, log)
     metrics.watch_drift(drift.gauges)
-    correcting = Correcting(store, clock, in_force, list(endpoints), links, name, log, examples)
+    correcting = Correcting(store, clock, in_force, announcer, log, examples)
     mail, server = settings.mail, mail_server(settings)
     tokens = ReplyTokens(mail.reply_secret or home.secret(settings.secrets_folder, "reply.secret", home.token))
-    answering = Answering(store, wording.load(settings.home), in_force, mail, ZoneInfo(settings.general.timezone))
+    answering = Answering(store, wording.load(settings.home), in_force, mail, zone)
     outbound = Outbound(FromUs(mail.from_address, mail.from_name or mail.company, mail.plus_addresses, name), tokens)
     smtp = settings.smtp
     authenticity = Authenticity(
@@ -240,29 +302,33 @@ def build(
             store,
             PARSERS,
             Joiner(tokens),
+            announcer,
             authenticity.wanted,
             metrics,
             quiet=timedelta(seconds=settings.chat.quiet_seconds),
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
             files=AttachmentLimits(settings.attachments.most, settings.attachments.largest_bytes),
         ),
-        "triage": Triage(
-            store, champion, caution, in_force, list(endpoints), links, name, metrics, answering, Histories(store, settings.phone.join_days)
-        ),
+        "triage": Triage(store, champion, caution, in_force, announcer, metrics, answering, Histories(store, settings.phone.join_days)),
         "check_sender": CheckSender(store, authenticity),
-        "deliver": Deliver(store, endpoints, sender, stages["deliver"], again, log, metrics),
         "answer": AnswerByMail(
             store,
             outbound,
             mailer or (SmtpMailer(server) if server else None),
             partial(new_message_id, mail.from_address),
-            stages["answer"],
+            by_kind["answer"],
             again,
             metrics,
         ),
     }
+    gates: dict[str, Gate] = {}
+    for served in endpoints.served.values():
+        stage = deliver_stage.of_queue(served.endpoint.name)
+        dress = endpoints.dressed(served.endpoint.name)
+        delivering = Deliver(store, served.endpoint, served.sender, dress, stage, again, log, metrics)
+        steps[stage.name] = gates[stage.name] = delivering
     node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
-    worker = Worker(store, clock, FLOW, steps, log, metrics, node, acceptance.give_way)
+    worker = Worker(store, clock, stages, steps, log, metrics, node, acceptance.give_way, gates)
     boxes = Mailboxes(settings, store, clock, log, node)
     metrics.watch_mailboxes(boxes.gauges)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
@@ -278,7 +344,8 @@ def build(
         records,
         caution,
         correcting,
-        sender,
+        announcer,
+        endpoints,
         worker,
         api_token,
         examples=examples,
@@ -292,7 +359,7 @@ def build(
             clock,
             log,
             settings.learning,
-            ZoneInfo(settings.general.timezone),
+            zone,
             config.environment(settings),
             settings.home / "log",
         ),
@@ -304,6 +371,12 @@ def build(
         mailboxes=boxes,
         talks=TalkDesk(store, clock, records, finder_of(in_force), in_force.estates, log, talk_options(settings)),
         quarantine=Quarantine(store, clock, log, worker.wake_all),
+        cloudevents=CloudEvents(name, base_address(settings)),
+        feed=Feed(store, clock, name),
+        redelivery=redelivery,
+        reconciliation=reconciliation,
+        nightly_reconciliation=nightly,
+        statuses=Statuses(store, clock, in_force, announcer, answering.tell, log),
     )
 
 
@@ -322,15 +395,3 @@ def talk_options(settings: Settings) -> TalkOptions:
 def identity_secret(settings: Settings) -> str:
     """What sites sign with who their users are; made at its first use."""
     return settings.chat.identity_secret or home.secret(settings.secrets_folder, "chat.identity", home.token)
-
-
-def _check_lease(settings: Settings, stage: Stage) -> None:
-    """A batch of deliveries must end before its lease does, or another node would send it too."""
-    rounds = -(-stage.batch * LANES[stage.lane] // settings.tracker.concurrency)
-    if rounds * settings.tracker.timeout_seconds > stage.lease.total_seconds():
-        raise BadSetting(
-            "tracker.concurrency",
-            f"“{settings.tracker.concurrency}” 太小：一批投递可能超过租约；请调大，或缩短 tracker.timeout_seconds",
-            f"'{settings.tracker.concurrency}' is too small: with tracker.timeout_seconds a batch may take more than "
-            f"{stage.lease.total_seconds():g} s; raise it, or shorten the timeout",
-        )

@@ -14,7 +14,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import calls, config, examples_cli, learning, mailboxes_cli, people, questions, settings_help, staff, templates_cli, terminal
+from gateway import (
+    calls,
+    config,
+    examples_cli,
+    handoff_cli,
+    learning,
+    mailboxes_cli,
+    people,
+    questions,
+    settings_help,
+    staff,
+    templates_cli,
+    terminal,
+)
 from gateway.terminal import err, out
 from models.errors import BadSetting, JiesuError, TryLater
 
@@ -392,6 +405,8 @@ cli.add_typer(calls.calls_cli, name="calls")
 cli.add_typer(people.relay_cli, name="relay")
 cli.command()(templates_cli.templates)
 cli.add_typer(mailboxes_cli.mailboxes_cli, name="mailboxes")
+cli.add_typer(handoff_cli.endpoints_cli, name="endpoints")
+cli.add_typer(handoff_cli.report_cli, name="report")
 
 
 if __name__ == "__main__":

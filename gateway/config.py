@@ -26,6 +26,7 @@ from gateway.sections import (
     Learning,
     Log,
     Plan,
+    Report,
     Section,
     Smtp,
     StoreSection,
@@ -34,6 +35,7 @@ from gateway.sections import (
     Wrong,
 )
 from gateway.sections_chat import Chat
+from gateway.sections_handoff import EndpointSection
 from gateway.sections_mail import Mail
 from gateway.sections_mailbox import Mailbox, problem
 from gateway.sections_phone import Bucket, Phone
@@ -57,9 +59,11 @@ class Settings(BaseModel):
     phone: Phone = Phone()
     bucket: Bucket = Bucket()
     tracker: Tracker = Tracker()
+    endpoint: list[EndpointSection] = []
     classifier: Classifier = Classifier()
     learning: Learning = Learning()
     plan: Plan = Plan()
+    report: Report = Report()
     log: Log = Log()
     mailbox: list[Mailbox] = []
 
@@ -242,6 +246,11 @@ def sections() -> dict[str, type[Section]]:
     }
 
 
+def tables() -> dict[str, type[Section]]:
+    """The lists of tables of the settings file, written `[[name]]`, by name."""
+    return {"endpoint": EndpointSection, "mailbox": Mailbox}
+
+
 # What pydantic finds wrong, in our words: (Chinese, English). {…} are filled from the error's context.
 _SENTENCES: Mapping[str, tuple[str, str]] = {
     "extra_forbidden": ("没有这个设置；全部设置见 docs/configuration.md", "there is no such setting; docs/configuration.md lists them all"),
@@ -260,8 +269,9 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "less_than_equal": ("不得大于 {le}", "must be at most {le}"),
     "finite_number": ("应为有限的数字", "must be a finite number"),
     "string_too_long": ("最多 {max_length} 字", "may have {max_length} characters at most"),
+    "missing": ("不可缺少", "must be there"),
+    "enum": ("应为 {expected} 之一", "must be one of {expected}"),
     "literal_error": ("应为 {expected} 之一", "must be one of {expected}"),
-    "missing": ("必须给出", "must be given"),
     "string_too_short": ("不能为空", "may not be empty"),
 }
 
@@ -334,6 +344,10 @@ def _check_together(settings: Settings) -> None:
             f"“{bucket.keys_file}” 不行，应为 secrets/ 中的文件名",
             f"'{bucket.keys_file}' will not do: name a file in secrets/",
         )
+    endpoints = [endpoint.name for endpoint in settings.endpoint]
+    for name in endpoints:
+        if endpoints.count(name) > 1:
+            raise BadSetting("endpoint.name", f"“{name}” 用了两次，请各取一个名称", f"'{name}' stands twice; give each its own name")
     web, smtp = settings.web, settings.smtp
     if not _is_loopback(web.host) and not web.tls_certificate and not web.trusted_proxies:
         raise BadSetting(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway import rules, ticket, triage
+from gateway.announcing import Announcer
 from gateway.clock import Clock
 from gateway.examples import Examples
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, events, threads
+from gateway.store import complaints, corrections, threads
 from gateway.store import examples as training_store
 from gateway.store.engine import Store
 from models.correction import Correction, Source
@@ -40,15 +41,12 @@ class Correcting:
         store: Store,
         clock: Clock,
         plan: Plan,
-        endpoints: Sequence[str],
-        links: str,
-        installation: str,
+        announcer: Announcer,
         log: OperatorLog,
         examples: Examples,
     ) -> None:
         self._store, self._clock, self._plan, self._log = store, clock, plan, log
-        self._endpoints, self._links, self._installation = tuple(endpoints), links, installation
-        self._examples = examples
+        self._announcer, self._examples = announcer, examples
 
     def correct(self, number: str, should_be: ComplaintClass, *, by: str, source: Source, note: str = "") -> Corrected:
         """Keeps a correction of the newest verdict; where class or department change, assigns anew and tells the endpoints.
@@ -77,12 +75,11 @@ class Correcting:
             correction = _correction(number, complaint.channel.value, body, should_be, by=by, source=source, note=note, at=now)
             event = None
             if (should_be, assignment.department) != (complaint.klass, complaint.department):
-                triaged = ticket.Triaged(
-                    complaint, messages, complaint.customer, verdict, assignment, f"{self._links}/{number}", self._installation
-                )
-                event = ticket.event_of(EventType.REROUTED, triaged, now, supersedes=complaint.last_event)
+                triaged = self._announcer.triaged(complaint, messages, complaint.customer, verdict, assignment)
+                event = self._announcer.assigned(EventType.REROUTED, triaged, now)
                 complaints.record_correction(conn, complaint, should_be, assignment, ticket.assignment_json(assignment), event.id, now)
-                events.announce(conn, event, self._endpoints)
+                self._announcer.announce(conn, self._announcer.classified(complaint, verdict, assignment.department, now))
+                self._announcer.announce(conn, event)
             corrections.add(conn, correction)
             # What it teaches is kept in the same moment, without whose complaint it is.
             copy = self._examples.copy_of(complaint, messages, correction)

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection
 
+from gateway import circuit
+from gateway.circuit import Trouble
 from gateway.flow import Report, Stage
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
-from gateway.store import events, jobs
+from gateway.store import endpoints, events, jobs
+from gateway.store.endpoints import TroubleRow
 from gateway.store.engine import Store
-from gateway.store.events import PendingDelivery
+from gateway.store.events import PendingDelivery, Tried
 from gateway.store.jobs import Job
 from models.delivery import Next, Outcome, OutcomeCode, Outgoing, RetryDecision
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Somebody who is told of events. `secret` is `whsec_…`."""
-
-    name: str
-    url: str
-    secret: str
+from models.endpoint import Endpoint
 
 
 class Sender(Protocol):
-    """Sends events over the network."""
+    """Sends events over the network. Each kind of endpoint has its own."""
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
         """One outcome for each, in order; never raises."""
@@ -48,8 +44,8 @@ _NEXT: Mapping[OutcomeCode, Next] = {
     OutcomeCode.REDIRECTED: Next.RETRY,
     # A receiver with a wrong secret or a bug answers so; once it is mended the event must still come.
     OutcomeCode.CLIENT_ERROR: Next.RETRY,
-    # The endpoint wants nothing more, ever.
-    OutcomeCode.GONE: Next.PARK,
+    # The endpoint wants nothing more, ever: it is switched off, and its events wait until a person switches it on.
+    OutcomeCode.GONE: Next.RETRY,
     # It asks for time.
     OutcomeCode.THROTTLED: Next.RETRY,
     OutcomeCode.SERVER_ERROR: Next.RETRY,
@@ -62,71 +58,134 @@ _NEXT: Mapping[OutcomeCode, Next] = {
 
 
 class Deliver:
-    """The step from event to endpoint.
+    """The step from event to one endpoint, and the gate before it: rate, tries at once, and whether it is left alone for now.
 
+    dress: makes of deliveries what is sent, in the endpoint's form and under the secrets that hold now.
     again: computes the decision for another try from job, reason and the receiver's own wish (see `gateway/worker.py`).
     """
 
     def __init__(
         self,
         store: Store,
-        endpoints: Mapping[str, Endpoint],
+        endpoint: Endpoint,
         sender: Sender,
+        dress: Callable[[Sequence[PendingDelivery]], list[Outgoing]],
         stage: Stage,
         again: Callable[..., RetryDecision],
         log: OperatorLog,
         metrics: Metrics,
     ) -> None:
-        self._store, self._endpoints, self._sender = store, endpoints, sender
+        self._store, self._endpoint, self._sender, self._dress = store, endpoint, sender, dress
         self._stage, self._again, self._log, self._metrics = stage, again, log, metrics
-        # Endpoints at which nobody listened at the last try. After a start, all are asked.
-        self._away = set(endpoints)
+        # Whether nobody listened at the last try. After a start it is asked.
+        self._away = True
+        self._lock = threading.Lock()
+        self._held = 0
+        # A batch must end before its lease does, or another node would send it too.
+        rounds = max(1, int(stage.lease.total_seconds() // endpoint.timeout_seconds) - 1)
+        self._most_held = rounds * endpoint.concurrency
+        self._tokens, self._filled_at = max(1.0, endpoint.rate_per_second), None
+        self._trouble: TroubleRow | None = None
+
+    _filled_at: datetime | None
+
+    # ---- The gate --------------------------------------------------------------------------------------------------------------------
+
+    def take(self, now: datetime, most: int) -> int:
+        """How many deliveries may be claimed now: none while it is off or left alone, one while its circuit is open."""
+        with self._store.read() as conn:
+            standing = endpoints.standing(conn, self._endpoint.name)
+        trouble = standing.trouble
+        if standing.disabled is not None or (trouble and trouble.next_try and trouble.next_try > now):
+            return 0
+        with self._lock:
+            self._trouble = trouble
+            if trouble and trouble.open:
+                most = 1 if not self._held else 0
+            most = min(most, self._most_held - self._held, self._filled(now))
+            self._held += max(most, 0)
+            return max(most, 0)
+
+    def give_back(self, held: int, used: int) -> None:
+        """Those are free again; what was not used may be sent instead."""
+        with self._lock:
+            self._held -= held
+            if self._endpoint.rate_per_second:
+                self._tokens += held - used
+
+    def _filled(self, now: datetime) -> int:
+        """How many may be sent by the rate; they are taken at once."""
+        rate = self._endpoint.rate_per_second
+        if not rate:
+            return self._stage.batch
+        if self._filled_at is not None:
+            past = max((now - self._filled_at).total_seconds(), 0)
+            self._tokens = min(self._tokens + past * rate, max(1.0, rate))
+        self._filled_at = now
+        whole = min(int(self._tokens), self._stage.batch)
+        self._tokens -= whole
+        return whole
+
+    # ---- The step --------------------------------------------------------------------------------------------------------------------
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Sends the batch at once and reports on each."""
         with self._store.read() as conn:
             found = events.pending(conn, [job.payload["delivery_id"] for job in batch])
-            off = events.disabled(conn)
         reports: list[Report] = []
         to_send: list[tuple[Job, PendingDelivery]] = []
         for job in batch:
-            pending = found[job.payload["delivery_id"]]
-            if pending.delivered:
+            pending = found.get(job.payload["delivery_id"])
+            if pending is None:
+                reason = "delivery_missing: 库中没有这次投递 / the store has no such delivery"
+                reports.append(Report(job, RetryDecision(Next.PARK, reason)))
+            elif pending.delivered:
                 reports.append(Report(job, RetryDecision(Next.DONE, "delivered_before")))
-            elif pending.endpoint in off:
-                reason = (
-                    "endpoint_disabled: 接收方已停用，恢复后请用 jiesu replay / the endpoint is disabled; use jiesu replay once it is back"
-                )
-                reports.append(Report(job, RetryDecision(Next.PARK, reason)))
-            elif pending.endpoint not in self._endpoints:
-                reason = "endpoint_unknown: 设置中没有这个接收方 / the settings know no such endpoint"
-                reports.append(Report(job, RetryDecision(Next.PARK, reason)))
             else:
                 to_send.append((job, pending))
-        outcomes = self._sender.send([self._outgoing(pending) for _, pending in to_send])
-        for (job, pending), outcome in zip(to_send, outcomes, strict=True):
-            reports.append(self._report(job, pending, outcome, now))
-        return reports
+        before = self._trouble
+        outcomes = self._sender.send(self._dress([pending for _, pending in to_send]))
+        sent = [self._report(job, p, outcome, now, before) for (job, p), outcome in zip(to_send, outcomes, strict=True)]
+        if outcomes:
+            self._away = outcomes[-1].code is OutcomeCode.AWAY
+        if sent and (before is not None or any(outcome.code is not OutcomeCode.ACCEPTED for outcome in outcomes)):
+            sent[0] = _with_write(sent[0], lambda conn: self._note(conn, outcomes, now))
+        return reports + sent
 
     def idle(self, now: datetime) -> bool:
         """Looks whether an endpoint that was away is back, and if so sends at once what waits for it."""
-        hastened = 0
-        for name in sorted(self._away):
-            if not self._sender.reachable(self._endpoints[name].url):
-                continue
-            self._away.discard(name)
-            with self._store.write() as conn:
-                waiting = jobs.hasten(conn, self._stage.kind, f"{name}:", OutcomeCode.AWAY.value, now)
-            if waiting:
-                self._log.write("EndpointBack", endpoint=name, waiting=waiting)
-            hastened += waiting
-        return hastened > 0
+        if not self._away or not self._sender.reachable(self._endpoint.url):
+            return False
+        self._away = False
+        with self._store.write() as conn:
+            waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now, code=OutcomeCode.AWAY.value)
+            endpoints.try_now(conn, self._endpoint.name, now)
+        if waiting:
+            self._log.write("EndpointBack", endpoint=self._endpoint.name, waiting=waiting)
+        return waiting > 0
 
-    def _outgoing(self, pending: PendingDelivery) -> Outgoing:
-        endpoint = self._endpoints[pending.endpoint]
-        return Outgoing(pending.webhook_id, endpoint.url, endpoint.secret, pending.payload.encode())
+    def _note(self, conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
+        """Writes how the endpoint stands after these tries; when its circuit closes, what waits for another try is due at once."""
+        name = self._endpoint.name
+        if any(outcome.code is OutcomeCode.GONE for outcome in outcomes):
+            endpoints.disable(self._store, conn, name, "410 Gone", now)
+        row = endpoints.hold_trouble(conn, name)
+        before = _trouble_of(row)
+        after = circuit.after(before, outcomes, now, random.random)
+        if after is None:
+            if row is not None:
+                endpoints.end_trouble(conn, name)
+                if row.open:
+                    # Only then was it the endpoint; a single event that fails among others keeps its own schedule.
+                    waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now)
+                    self._log.write("EndpointBack", endpoint=name, waiting=waiting)
+        elif after != before:
+            endpoints.keep_trouble(self._store, conn, _row_of(name, after))
+            if after.open and not (before and before.open):
+                code, status = after.last.code.value, after.last.status
+                self._log.write("EndpointFailing", endpoint=name, failures=after.failures, code=code, status=status)
 
-    def _report(self, job: Job, pending: PendingDelivery, outcome: Outcome, now: datetime) -> Report:
+    def _report(self, job: Job, pending: PendingDelivery, outcome: Outcome, now: datetime, trouble: TroubleRow | None) -> Report:
         told: dict[str, object] = {
             "endpoint": pending.endpoint,
             "event_type": pending.event_type.value,
@@ -137,37 +196,41 @@ class Deliver:
             "ms": round(outcome.seconds * 1000),
         }
         self._metrics.attempts.labels(pending.endpoint, outcome.code.value).inc()
-        decision = self._decide(job, outcome)
-        if outcome.code is OutcomeCode.AWAY:
-            self._away.add(pending.endpoint)
-        else:
-            self._away.discard(pending.endpoint)
-
-        def write(conn: Connection) -> None:
-            events.record_attempt(conn, pending.id, outcome, now)
-            if decision.next is Next.DONE:
-                events.mark_delivered(conn, pending.id, now)
-            if outcome.code is OutcomeCode.GONE:
-                events.disable_endpoint(self._store, conn, pending.endpoint, "410 Gone", now)
-
+        decision = self._decide(job, outcome, probing=trouble is not None and trouble.open)
         log: list[tuple[str, dict[str, object]]] = [("DeliveryAttempt", told)]
         if decision.next is Next.DONE:
             self._metrics.delivered_after.observe(max((now - job.created_at).total_seconds() + outcome.seconds, 0))
             log.append(("Delivered", {"endpoint": pending.endpoint, "event_type": pending.event_type.value}))
         if outcome.code is OutcomeCode.GONE:
             log.append(("EndpointDisabled", {"endpoint": pending.endpoint}))
-        return Report(job, decision, write, tuple(log))
+        return Report(job, decision, log=tuple(log), write_together=events.record_attempts, entry=Tried(pending.id, outcome, now))
 
-    def _decide(self, job: Job, outcome: Outcome) -> RetryDecision:
-        following = _NEXT[outcome.code]
-        if following is Next.DONE:
+    def _decide(self, job: Job, outcome: Outcome, *, probing: bool) -> RetryDecision:
+        if _NEXT[outcome.code] is Next.DONE:
             return RetryDecision(Next.DONE, "accepted")
-        if following is Next.PARK:
-            return RetryDecision(Next.PARK, "endpoint_gone: 接收方答复 410，已停止投递 / the endpoint answered 410 and gets nothing more")
         status = f" {outcome.status}" if outcome.status else ""
-        return self._again(
-            self._stage,
-            job,
-            f"{outcome.code.value}: 投递未成功{status} / not delivered{status}",
-            at_least=outcome.retry_after or timedelta(0),
-        )
+        reason = f"{outcome.code.value}: 投递未成功{status} / not delivered{status}"
+        if outcome.code is OutcomeCode.GONE:
+            # Whoever switches it on again wants it, with as many tries as it had.
+            return RetryDecision(Next.RETRY, reason, counted=False)
+        wait = outcome.retry_after or timedelta(0)
+        if probing and circuit.is_its_fault(outcome):
+            # It is the endpoint and not the event; the next try is another's, so that no single event keeps the circuit open.
+            return RetryDecision(Next.RETRY, reason, max(wait, timedelta(seconds=5)), counted=False)
+        return self._again(self._stage, job, reason, at_least=wait)
+
+
+def _with_write(report: Report, write: Callable[[Connection], None]) -> Report:
+    return Report(report.job, report.decision, write, report.log, report.write_together, report.entry)
+
+
+def _trouble_of(row: TroubleRow | None) -> Trouble | None:
+    if row is None:
+        return None
+    last = Outcome(OutcomeCode(row.code), row.status, 0.0, row.answer)
+    return Trouble(row.failures, row.since, row.next_try, row.open, last)
+
+
+def _row_of(name: str, trouble: Trouble) -> TroubleRow:
+    last = trouble.last
+    return TroubleRow(name, trouble.failures, trouble.since, trouble.next_try, trouble.open, last.code.value, last.status, last.answer)

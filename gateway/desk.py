@@ -11,7 +11,7 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, talks, threads
+from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, statuses, talks, threads
 from gateway.store.answers import Try
 from gateway.store.calls import EarlierRow
 from gateway.store.complaints import ComplaintRow, MessageRow
@@ -24,6 +24,7 @@ from models.attachment import StoredAttachment
 from models.correction import UNDONE, Correction, Source, last_words
 from models.errors import Refused
 from models.staff import Session
+from models.status import Status
 
 # So many other complaints of a number are shown.
 MOST_OTHERS = 10
@@ -53,6 +54,7 @@ class Story:
     files: Sequence[StoredAttachment]
     # What the customer said of its class: when, what it was, what it is.
     stated: Sequence[tuple[datetime, str, str]]
+    statuses: Sequence[Status]
     # Whether it stands in the review queue.
     waits: bool
     # What the customer was told, each answer with the tries of mailing it.
@@ -132,6 +134,7 @@ class Desk:
                 parked=jobs.parked(conn, number=number),
                 files=attachments.of_number(conn, number),
                 stated=talks.stated(conn, [number]).get(number, ()),
+                statuses=statuses.of(conn, number),
                 waits=desk.waits(conn, number),
                 answers=answers.of_number(conn, number),
                 tries=answers.tries_of(conn, number),

@@ -12,9 +12,9 @@ Each step writes its result and the next job in one transaction; the worker obey
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -28,12 +28,15 @@ class Report:
 
     `write` is called on the transaction that settles the job, also when it is tried again (an attempt is kept whatever came of it);
     where the transaction fails it is called again. `log` is read after it, so `write` may add to it.
+    `entry` goes, with those of all reports of the batch that name the same function, to `write_together`: one statement for many.
     """
 
     job: Job
     decision: RetryDecision
     write: Callable[[Connection], None] | None = None
     log: Sequence[tuple[str, dict[str, object]]] = ()
+    write_together: Callable[[Connection, Sequence[Any]], None] | None = None
+    entry: Any = None
 
 
 class Step(Protocol):
@@ -45,6 +48,18 @@ class Step(Protocol):
 
     def idle(self, now: datetime) -> bool:
         """Called when nothing is due. True when there may be something to do after all."""
+        ...
+
+
+class Gate(Protocol):
+    """Says how much of a step's work may be taken on now."""
+
+    def take(self, now: datetime, most: int) -> int:
+        """How many jobs may be claimed, `most` at most; so many are held for the caller."""
+        ...
+
+    def give_back(self, held: int, used: int) -> None:
+        """What was held is free again; so many jobs there were."""
         ...
 
 
@@ -72,6 +87,7 @@ class Stage:
     after:         a kind whose due jobs of the same complaint come first.
     lane:          stages of one lane share its threads.
     wakes:         the lanes that may have work when a batch is settled, where they are others.
+    queue:         which of several that do the same work; a stage of each is made at the start, with a lane of its own.
     """
 
     kind: str
@@ -82,6 +98,16 @@ class Stage:
     lane: str
     after: str | None = None
     wakes: tuple[str, ...] = ()
+    queue: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is told by: the kind, and the queue where there are several."""
+        return f"{self.kind}:{self.queue}" if self.queue else self.kind
+
+    def of_queue(self, queue: str) -> Stage:
+        """The same for one queue, in a lane of its own, so that a slow one holds up no other."""
+        return replace(self, queue=queue, lane=f"{self.lane}:{queue}")
 
 
 FLOW: tuple[Stage, ...] = (
@@ -94,16 +120,17 @@ FLOW: tuple[Stage, ...] = (
     ),
     # Whether a mail comes from the domain that it names. In a lane of its own, because the DNS may be slow and sorting waits for nothing.
     Stage("check_sender", 8, timedelta(seconds=600), OWN_FAULT, behind_parked=True, lane="senders"),
-    # An event goes to an endpoint. In a lane of its own, so that a slow endpoint does not hold up the sorting; and what is parked
-    # holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
-    Stage("deliver", 8, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
+    # An event goes to an endpoint. Each endpoint has a queue and a lane of its own, so that a slow one holds up neither the sorting nor
+    # another; and what is parked holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
+    Stage("deliver", 64, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
     # An answer leaves by mail. In a lane of its own, for a mail server that hangs must hold up neither sorting nor delivery; and one that
     # cannot be sent does not keep the customer from hearing what comes after it.
     Stage("answer", 4, timedelta(seconds=600), MAIL, behind_parked=True, lane="answering"),
 )
 
-# How many threads each lane has. A batch of deliveries ends with its slowest, so several are under way side by side.
-LANES: Mapping[str, int] = {"sorting": 1, "senders": 2, "delivery": 4, "answering": 2}
+# How many threads each lane has, by what stands before its colon. A batch of deliveries ends with its slowest, so several are under way
+# side by side.
+LANES: Mapping[str, int] = {"sorting": 1, "senders": 2, "delivery": 2, "answering": 2}
 
 # Claims in a row without a report after which a job is taken for one that kills its worker.
 MOST_UNREPORTED = 4

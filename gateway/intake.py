@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from gateway import call_records
+from gateway.announcing import Announcer
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.store import answers, attachments, complaints, jobs, submissions, threads
@@ -18,7 +19,7 @@ from gateway.store.jobs import Job
 from models.answer import Answer, AnswerState
 from models.attachment import AttachmentLimits, AttachmentState, StoredAttachment
 from models.complaint import Parsed
-from models.delivery import Next, RetryDecision
+from models.delivery import Event, Next, RetryDecision
 from models.errors import Unreadable
 from models.submission import Channel, Submission
 
@@ -89,6 +90,7 @@ class Intake:
         store: Store,
         parsers: Mapping[Channel, Parser],
         joiner: Joiner,
+        announcer: Announcer,
         check_sender: Callable[[Submission], bool],
         metrics: Metrics,
         *,
@@ -97,7 +99,7 @@ class Intake:
         files: AttachmentLimits,
     ) -> None:
         self._store, self._parsers, self._joiner, self._metrics = store, parsers, joiner, metrics
-        self._check_sender = check_sender
+        self._announcer, self._check_sender = announcer, check_sender
         self._quiet, self._longest_wait = quiet, longest_wait
         self._files = files
 
@@ -155,6 +157,7 @@ class Intake:
         joining = self._joiner.decide(conn, submission, parsed)
         submission_id, number = int(job.payload["submission_id"]), joining.number or fresh
         log: list[tuple[str, dict[str, object]]] = []
+        new = False
         if joining.again and joining.number == fresh:
             # It is this very submission, read once more.
             return log
@@ -165,7 +168,7 @@ class Intake:
             if joining.again:
                 return log
         else:
-            complaints.begin(self._store, conn, number, submission.channel, submission.received_at, parsed.title)
+            new = complaints.begin(self._store, conn, number, submission.channel, submission.received_at, parsed.title)
         files = attachments.named(number, submission_id, parsed.attachments, self._files)
         kept = _kept(parsed, files)
         if joining.claims:
@@ -174,6 +177,9 @@ class Intake:
             kept["joined"] = {"number": fresh, "by": joining.by}
         if joining.aside:
             kept["aside"] = True
+        # Whether a call begins a complaint is known once it is sorted; nobody is told before.
+        if new and submission.channel is not Channel.PHONE:
+            self._announcer.announce(conn, self._received(number, submission, parsed, files, now))
         complaints.add_message(
             self._store,
             conn,
@@ -213,6 +219,20 @@ class Intake:
             jobs.postpone_or_enqueue(conn, triage, now, latest_after=self._longest_wait, moves=not answering)
         return log
 
+    def _received(
+        self, number: str, submission: Submission, parsed: Parsed, files: Sequence[StoredAttachment], now: datetime
+    ) -> Event:  # fmt: skip
+        return self._announcer.received(
+            number,
+            submission.channel,
+            submission.received_at,
+            now,
+            title=parsed.title,
+            said=parsed.said,
+            attachments=_files(files),
+            machine=parsed.machine,
+        )
+
     def _bounced(self, conn: Connection, answer: Answer, parsed: Parsed, now: datetime) -> dict[str, object]:
         """An answer came back: it has failed, and somebody has to ring."""
         status = str(parsed.details.get("reported_status") or "")
@@ -222,15 +242,19 @@ class Intake:
         return {"answer": answer.id, "status": status, "call": call}
 
 
+def _files(files: Sequence[StoredAttachment]) -> list[dict[str, object]]:
+    return [
+        {"id": file.id, "filename": file.filename, "size": file.size, "mime_type": file.mime_type}
+        | ({} if file.state is AttachmentState.KEPT else {"state": file.state.value})
+        for file in files
+    ]
+
+
 def _kept(parsed: Parsed, files: Sequence[StoredAttachment]) -> dict[str, object]:
     """What of a parsed submission is kept as JSON beside the columns."""
     return {
         "turns": [asdict(turn) for turn in parsed.turns],
-        "attachments": [
-            {"id": file.id, "filename": file.filename, "size": file.size, "mime_type": file.mime_type}
-            | ({} if file.state is AttachmentState.KEPT else {"state": file.state.value})
-            for file in files
-        ],
+        "attachments": _files(files),
         "hints": parsed.hints.found(),
         "defects": list(parsed.defects),
         "details": dict(parsed.details),

@@ -56,6 +56,14 @@ class Metrics:
         """Adds gauges of each mailbox: whether it is up, when it last was, and failures in a row, as `look` says at each scrape."""
         self.registry.register(_Mailboxes(look))
 
+    def watch_endpoints(self, look: Callable[[], Mapping[str, tuple[str, int, float]]]) -> None:
+        """Adds gauges that ask at each scrape: `look` gives by endpoint how it stands, how many wait, and the lag in seconds."""
+        self.registry.register(_Endpoints(look))
+
+    def watch_unexplained(self, look: Callable[[], float]) -> None:
+        """Adds a gauge of submissions that the last reconciliation could not account for."""
+        Gauge("jiesu_unexplained", "Submissions that nothing accounts for.", registry=self.registry).set_function(look)
+
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -73,6 +81,24 @@ class _Drift(Collector):
         for kind, figure in sorted(self._look().items()):
             moved.add_metric([kind], figure)
         yield moved
+
+
+class _Endpoints(Collector):
+    def __init__(self, look: Callable[[], Mapping[str, tuple[str, int, float]]]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        stands = GaugeMetricFamily("jiesu_endpoint_up", "1 while it is sent to; 0 while it fails or is off.", labels=["endpoint", "state"])
+        waiting = GaugeMetricFamily("jiesu_endpoint_waiting", "Deliveries that wait.", labels=["endpoint"])
+        lag = GaugeMetricFamily("jiesu_endpoint_lag_seconds", "How long the oldest has waited.", labels=["endpoint"])
+        for name, (state, count, seconds) in sorted(self._look().items()):
+            stands.add_metric([name, state], 1.0 if state == "closed" else 0.0)
+            waiting.add_metric([name], count)
+            lag.add_metric([name], seconds)
+        yield from (stands, waiting, lag)
 
 
 class _Jobs(Collector):

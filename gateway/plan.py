@@ -16,6 +16,7 @@ from typing import Any
 from gateway.gate import GateRules
 from models.assignment import Priority
 from models.errors import BadSetting
+from models.status import StatusCode
 from models.verdict import ComplaintClass, Risk
 
 
@@ -60,6 +61,8 @@ class Plan:
     risks: Mapping[Risk, RiskHandling]
     estates: tuple[str, ...]
     gate: GateRules
+    # With these statuses a complaint is closed at once; with all others it waits for the customer's word (预案 4.4).
+    closes_at_once: frozenset[StatusCode]
     sha256: str
     body: str
 
@@ -89,7 +92,7 @@ def parse(text: str) -> Plan:
         tree = _Node("plan", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise BadSetting("plan.file", f"不是有效的 TOML（{error}）", f"is not valid TOML ({error})") from None
-    tree.only("version", "estates", "departments", "classes", "review", "risks", "gate")
+    tree.only("version", "estates", "departments", "classes", "review", "risks", "gate", "closing")
     version = tree.text("version")
     if len(version) > 64:
         raise tree.wrong("version", f"“{version}” 太长，最多 64 字", f"'{version}' is too long; 64 characters at most")
@@ -113,6 +116,7 @@ def parse(text: str) -> Plan:
         estates=tree.texts("estates", default=()),
         # Plans written before there was a gate do not have it.
         gate=_gate(tree.node("gate") if "gate" in tree.value else _Node("plan.gate", {})),
+        closes_at_once=_closing(tree.node("closing")) if "closing" in tree.value else frozenset(),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         body=text,
     )
@@ -138,6 +142,14 @@ def _risk(node: _Node, departments: Mapping[str, Department]) -> RiskHandling:
         allowed = ", ".join(Priority)
         raise node.wrong("priority", f"“{priority}” 不行，应为 {allowed} 之一", f"'{priority}' will not do: must be one of {allowed}")
     return RiskHandling(Priority(priority), node.hours("reply_hours"), node.departments("escalate_to", departments))
+
+
+def _closing(node: _Node) -> frozenset[StatusCode]:
+    node.only("at_once")
+    for name in node.texts("at_once"):
+        if name not in (StatusCode.RESOLVED, StatusCode.REJECTED):
+            raise node.wrong("at_once", f"“{name}” 不行，应为 resolved 或 rejected", f"'{name}' will not do: must be resolved or rejected")
+    return frozenset(map(StatusCode, node.texts("at_once")))
 
 
 def _gate(node: _Node) -> GateRules:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
-from gateway.store import events, jobs, submissions
+from gateway.store import endpoints, jobs, submissions
 from gateway.store.engine import Store
 from models.errors import Refused
 
@@ -89,7 +89,7 @@ class Quarantine:
         with self._store.write() as conn:
             back = jobs.replay(conn, ids, self._clock.now())
             for endpoint in {str(job.payload["endpoint"]) for job in back if job.kind == "deliver"}:
-                events.enable_endpoint(conn, endpoint)
+                endpoints.enable(conn, endpoint)
         for job in back:
             self._log.write("Replayed", job.number, kind=job.kind, job=job.id, by=by)
         self._wake()

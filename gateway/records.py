@@ -9,7 +9,7 @@ from typing import Any
 from connectors.base import Standing
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import answers, complaints, corrections, desk, jobs, threads
+from gateway.store import answers, complaints, corrections, desk, jobs, statuses, threads
 from gateway.store.complaints import ComplaintRow
 from gateway.store.engine import Store
 from models.verdict import Decision
@@ -61,8 +61,16 @@ class Records:
             corrected = corrections.of(conn, number)
             told = [ticket.answer_json(answer) for answer in answers.of_number(conn, number)]
             joined = threads.joined_to(conn, number)
+            reported = [ticket.status_json(status) for status in statuses.of(conn, number)]
         said = [ticket.correction_json(correction) for correction in corrected]
-        decided = {"verdict": verdict, "assignment": assignment, "corrections": said, "answers": told, "joined": list(joined)}
+        decided = {
+            "verdict": verdict,
+            "assignment": assignment,
+            "corrections": said,
+            "answers": told,
+            "joined": list(joined),
+            "statuses": reported,
+        }
         return ticket.details_json(complaint, messages, decided, f"{self._links}/{number}")
 
     def waiting(self, limit: int) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from models.delivery import EventType
+from models.endpoint import USUAL_TYPES
+
 
 class Wrong(ValueError):
     """A value that is of the right type and wrong all the same; says so in both languages."""
@@ -91,6 +94,18 @@ def _addresses(values: list[str]) -> list[str]:
     return values
 
 
+# All types of events, whichever there are.
+EVERY = "*"
+
+
+def _types(values: list[str]) -> list[str]:
+    for value in values:
+        if value != EVERY and value not in list(EventType):
+            known = ", ".join(EventType)
+            raise Wrong(f"没有事件类型 “{value}”，可以写 * 或 {known}", f"there is no event type '{value}'; write * or {known}")
+    return values
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Zone = Annotated[str, AfterValidator(_zone)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
@@ -101,6 +116,7 @@ Addresses = Annotated[list[str], AfterValidator(_addresses)]
 Secret = Annotated[str, AfterValidator(_secret)]
 Seconds = Annotated[float, Field(gt=0, le=31_622_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
+Types = Annotated[list[str], AfterValidator(_types)]
 
 
 def _key(default: Any, zh: str, en: str) -> Any:
@@ -273,6 +289,21 @@ class Tracker(Section):
     )
     timeout_seconds: Seconds = _key(20, "单次投递超时（秒）", "seconds until one try is given up")
     concurrency: Count = _key(16, "同时投递数", "most tries at once")
+    types: Types = _key([kind.value for kind in USUAL_TYPES], '告知哪些事件；["*"] 为全部', 'which events it is told of; ["*"] for all')
+    rate_per_second: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = _key(
+        0.0, "每秒最多投递几次；0 为不限", "most tries in a second; 0: no limit"
+    )
+
+
+class Report(Section):
+    """Proof that nothing is missing."""
+
+    reconcile_hour: Annotated[int, Field(ge=-1, le=23)] = _key(
+        3, "每天几点（本地时区）对账；-1 为从不", "hour (local time) of the nightly reconciliation; -1: never"
+    )
+    reconcile_days: Annotated[int, Field(gt=0, le=3660)] = _key(
+        35, "每晚对账回看多少天", "how many days back the nightly reconciliation looks"
+    )
 
 
 class Classifier(Section):

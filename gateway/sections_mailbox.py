@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -125,8 +125,3 @@ def problem(box: Mailbox, loopback: bool) -> tuple[str, str, str] | None:
 
 def _is_local(url: str) -> bool:
     return bool(re.match(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?(?:/|$)", url))
-
-
-def fields() -> dict[str, Any]:
-    """The fields, for the pages that describe them."""
-    return dict(Mailbox.model_fields)

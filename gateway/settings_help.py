@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gateway import config, sections_mailbox
+from gateway import config
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,13 @@ def every_key() -> Iterator[Key]:
             yield Key(section, name, field.get_default(call_default_factory=True), field.description or "", str(extra.get("en", "")))
 
 
-def mailbox_keys() -> Iterator[Key]:
-    """Every setting of a mailbox; `default` is None where it must be given. They have no environment variables."""
-    for name, field in sections_mailbox.fields().items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        default = None if field.is_required() else field.get_default(call_default_factory=True)
-        yield Key("mailbox", name, default, field.description or "", str(extra.get("en", "")))
+def table_keys() -> Iterator[Key]:
+    """Every key of the lists of tables; those without a default must be written."""
+    for section, model in config.tables().items():
+        for name, field in model.model_fields.items():
+            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            yield Key(section, name, default, field.description or "", str(extra.get("en", "")))
 
 
 def _toml(value: Any) -> str:
@@ -58,9 +59,11 @@ def commented_file() -> str:
             lines += ["", f"[{key.section}]"]
             last = key.section
         lines += [f"# {key.zh}", f"# {key.en}", f"# {key.name} = {_toml(key.default)}"]
-    lines += ["", "# 每个邮箱一节，可有多节；去掉所需各行行首的 ##。 One table for each mailbox; take the ## away.", "## [[mailbox]]"]
-    for key in mailbox_keys():
-        lines += [f"# {key.zh}", f"# {key.en}", f"## {key.name} = {_toml('…' if key.default is None else key.default)}"]
+    for key in table_keys():
+        if key.section != last:
+            lines += ["", "## 可以写任意多个，去掉 ## 即可。 As many as you like; take the ## away.", f"## [[{key.section}]]"]
+            last = key.section
+        lines += [f"## # {key.zh}", f"## # {key.en}", f"## {key.name} = {_toml(key.default) if key.default is not None else '...'}"]
     return "\n".join(lines) + "\n"
 
 
@@ -73,18 +76,11 @@ def reference() -> str:
             lines += ["", f"### `[{key.section}]`", "", "| key | default | environment | 说明 | what it does |", "|---|---|---|---|---|"]
             last = key.section
         lines.append(f"| `{key.name}` | `{_toml(key.default)}` | `{key.variable}` | {key.zh} | {key.en} |")
-    lines += [
-        "",
-        "### `[[mailbox]]`",
-        "",
-        "One table for each mailbox, in the settings file only; worked examples: [Mailboxes](email.md#mailboxes-imap).",
-        "每个邮箱一节，只能写在设置文件中。",
-        "",
-        "| key | default | 说明 | what it does |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{key.name}` | {'must be given 必填' if key.default is None else f'`{_toml(key.default)}`'} | {key.zh} | {key.en} |"
-        for key in mailbox_keys()
-    ]
+    for key in table_keys():
+        if key.section != last:
+            lines += ["", f"### `[[{key.section}]]`", "", "可以写任意多个。 As many as you like; in the settings file only.", ""]
+            lines += ["| key | default | 说明 | what it does |", "|---|---|---|---|"]
+            last = key.section
+        default = "must be given" if key.default is None else f"`{_toml(key.default)}`"
+        lines.append(f"| `{key.name}` | {default} | {key.zh} | {key.en} |")
     return "\n".join(lines).strip() + "\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +15,11 @@ from models.answer import Answer
 from models.assignment import Assignment
 from models.complaint import Customer
 from models.correction import Correction
-from models.delivery import Event, EventType
+from models.status import Status
 from models.verdict import ComplaintClass, Decision, Reason, Risk, Verdict
 
 # Standard Webhooks 1.0.0 wants payloads under 20 kB: so much of the matter goes along, the rest is behind the link.
-_MATTER_CHARS, _PAYLOAD_BYTES = 4000, 19_000
+MATTER_CHARS, _PAYLOAD_BYTES = 4000, 19_000
 # Enough of a name to know it by.
 _NAME_CHARS = 80
 _SUMMARY_CHARS = 60
@@ -76,8 +75,8 @@ def assignment_json(assignment: Assignment) -> dict[str, Any]:
         "department": {"code": assignment.department, "name": assignment.department_name},
         "steps": list(assignment.steps),
         "priority": assignment.priority.value,
-        "reply_due": _iso(assignment.reply_due),
-        "resolve_due": _iso(assignment.resolve_due),
+        "reply_due": iso(assignment.reply_due),
+        "resolve_due": iso(assignment.resolve_due),
         "escalate_to": list(assignment.escalate_to),
         "rule": assignment.rule,
         "rule_reason": assignment.reason,
@@ -87,36 +86,33 @@ def assignment_json(assignment: Assignment) -> dict[str, Any]:
 
 def ticket_json(triaged: Triaged) -> dict[str, Any]:
     """The ticket: who complains about what, how it was sorted and why, and who must act by when (预案 4.1–4.3)."""
-    complaint, verdict = triaged.complaint, triaged.verdict
+    complaint = triaged.complaint
     matter = "\n".join(message.said for message in triaged.messages if message.said)
-    decided = verdict_json(verdict)
     return {
-        "number": complaint.number,
-        # The receiver keeps one ticket for one key, however often it is told.
-        "idempotency_key": f"{triaged.installation}:{complaint.number}",
-        "round": complaint.round,
-        "channel": complaint.channel.value,
-        "received_at": _iso(complaint.received_at),
+        "received_at": iso(complaint.received_at),
         "title": complaint.title[:200],
-        "summary": _summary(complaint.title, matter, to_call_back(triaged.messages)),
-        "matter": matter[:_MATTER_CHARS],
-        "matter_truncated": len(matter) > _MATTER_CHARS,
+        "summary": summary_of(complaint.title, matter, to_call_back(triaged.messages)),
+        "matter": matter[:MATTER_CHARS],
+        "matter_truncated": len(matter) > MATTER_CHARS,
         "messages": len(triaged.messages),
-        "attachments": [
-            _attachment(triaged.link, a) | {"filename": a["filename"][:_NAME_CHARS], "mime_type": a["mime_type"][:_NAME_CHARS]}
-            for message in triaged.messages
-            for a in message.parsed.get("attachments", [])
-        ][:20],
+        "attachments": attachments_json(triaged.link, [a for message in triaged.messages for a in message.parsed.get("attachments", [])]),
         **call_json(triaged.messages),
         "customer": {key: value[:_NAME_CHARS] for key, value in triaged.customer.found().items()},
         "missing": list(triaged.customer.missing()),
+        **verdict_event_json(triaged.verdict),
+        **assignment_json(triaged.assignment),
+    }
+
+
+def verdict_event_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as endpoints are told of it."""
+    decided = verdict_json(verdict)
+    return {
         "class": decided["primary"],
         "class_name": verdict.primary.zh,
         "confidence": decided["probabilities"][decided["primary"]],
         **{key: decided[key] for key in ("probabilities", "secondary", "decision", "candidates", "risk", "trained_model")},
         "reasons": [{"term": reason["term"][:_NAME_CHARS], "weight": reason["weight"]} for reason in decided["reasons"]],
-        **assignment_json(triaged.assignment),
-        "links": {"self": triaged.link},
     }
 
 
@@ -156,47 +152,49 @@ def call_json(messages: Sequence[MessageRow]) -> dict[str, Any]:
     }
 
 
-def event_of(kind: EventType, triaged: Triaged, at: datetime, *, supersedes: str | None) -> Event:
-    """The event that tells of a triage. It exists once it is committed with the job that made it, so that no crash can make a second."""
-    event_id = f"evt_{uuid.uuid4().hex}"
-    data = ticket_json(triaged)
-    data["event_id"] = event_id
-    data["supersedes"] = supersedes
-    if kind is not EventType.ROUTED:
-        new = [message for message in triaged.messages if message.id > triaged.complaint.triaged_through]
-        said = "\n".join(message.said for message in new)
-        data["new_message"], data["new_message_truncated"] = said[:_MATTER_CHARS], len(said) > _MATTER_CHARS
-    payload = {"type": kind.value, "timestamp": _iso(at), "data": data}
-    return Event(event_id, triaged.complaint.number, kind, at, _fitted(payload))
+def new_message_json(new: Sequence[MessageRow]) -> dict[str, Any]:
+    """What the customer has added."""
+    said = "\n".join(message.said for message in new)
+    return {"new_message": said[:MATTER_CHARS], "new_message_truncated": len(said) > MATTER_CHARS}
 
 
-def _fitted(payload: dict[str, Any]) -> str:
+def attachments_json(link: str, attachments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The first attachments, with names that are not too long; `link`: where the whole complaint is found."""
+    return [
+        _attachment(link, a) | {"filename": a["filename"][:_NAME_CHARS], "mime_type": a["mime_type"][:_NAME_CHARS]}
+        for a in attachments[:20]
+    ]
+
+
+def fitted(payload: dict[str, Any]) -> str:
     """The JSON text of a payload, with the matter cut until it fits; what was cut says so."""
     data = payload["data"]
     spelt = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    for key in ("new_message", "matter"):
+    for key in ("new_message", "opinion", "comment", "matter"):
         # How many bytes a character takes differs, and quotes and line ends take two.
         while len(spelt.encode("utf-8", "replace")) > _PAYLOAD_BYTES and data.get(key):
             data[key] = data[key][: len(data[key]) * 4 // 5]
-            data[f"{key}_truncated"] = True
+            if f"{key}_truncated" in data:
+                data[f"{key}_truncated"] = True
             spelt = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     return spelt
 
 
-def _summary(title: str, matter: str, call_back: str | None) -> str:
+def summary_of(title: str, matter: str, call_back: str | None = None) -> str:
     """One line for lists: the title where there is one, else the beginning of the matter."""
     line = " ".join((title or matter).split()) or (f"待回电：{call_back}" if call_back else "（没有可读的内容，请联系顾客询问）")
     return line if len(line) <= _SUMMARY_CHARS else line[: _SUMMARY_CHARS - 1] + "…"
 
 
-def _iso(at: datetime) -> str:
+def iso(at: datetime) -> str:
+    """A time as JSON has it: ISO 8601 in UTC, to the millisecond."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def correction_json(correction: Correction) -> dict[str, Any]:
     """A correction for the API: who said so, when, and what the trained model had said."""
     return {
-        "at": _iso(correction.at),
+        "at": iso(correction.at),
         "by": correction.by,
         "source": correction.source.value,
         "was": correction.was.value,
@@ -217,15 +215,32 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "subject": answer.subject,
         "body": answer.body,
         "by": answer.by,
-        "at": _iso(answer.at),
+        "at": iso(answer.at),
         "state": answer.state.value,
         "reason": answer.reason,
-        "sent_at": _iso(answer.sent_at) if answer.sent_at else None,
+        "sent_at": iso(answer.sent_at) if answer.sent_at else None,
+    }
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """What a tracking system said, for the API."""
+    report = status.report
+    return {
+        "received_at": iso(status.received_at),
+        "said_at": iso(report.said_at),
+        "endpoint": report.endpoint,
+        "status": report.status.value,
+        "round": status.round,
+        "sequence": report.sequence,
+        "effect": status.effect.value,
+        "by": report.by,
+        "customer_text": report.customer_text,
+        "internal_text": report.internal_text,
     }
 
 
 def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket: Mapping[str, Any], link: str) -> dict[str, Any]:
-    """The whole complaint behind a ticket's `link`: every message in full."""
+    """The whole complaint behind a ticket's link: every message in full."""
     return {
         **ticket,
         "number": complaint.number,
@@ -233,7 +248,7 @@ def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket
         "customer": complaint.customer.found(),
         "conversation": [
             {
-                "received_at": _iso(message.received_at),
+                "received_at": iso(message.received_at),
                 "title": message.title,
                 "said": message.said,
                 "text": message.text,

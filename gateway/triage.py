@@ -11,17 +11,19 @@ from sqlalchemy import Connection
 
 from classifiers.base import Classifier, Query
 from gateway import rules, ticket
+from gateway.announcing import Announcer
 from gateway.call_joining import Histories, Joining, Matter, filled
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import call_joining, complaints, corrections, events, jobs, talks
+from gateway.store import call_joining, complaints, corrections, jobs, talks
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
 from models.answer import Answer, AnswerState
 from models.complaint import ComplaintState, Customer
-from models.delivery import EventType, Next, RetryDecision
+from models.delivery import Event, EventType, Next, RetryDecision
+from models.submission import Channel
 from models.verdict import ComplaintClass, Decision, Verdict
 
 
@@ -73,13 +75,7 @@ class Acknowledger(Protocol):
 
 
 class Triage:
-    """The step from messages to verdict, assignment and event.
-
-    endpoints: the names of those that are told.
-    links:     the address under which a complaint is found, before its number.
-    installation: the name of this installation.
-    histories: what callers have complained of before.
-    """
+    """The step from messages to verdict, assignment and events. `histories`: what callers have complained of before."""
 
     def __init__(
         self,
@@ -87,17 +83,14 @@ class Triage:
         champion: Champion,
         decider: Decider,
         plan: Plan,
-        endpoints: Sequence[str],
-        links: str,
-        installation: str,
+        announcer: Announcer,
         metrics: Metrics,
         acknowledger: Acknowledger,
         histories: Histories,
     ) -> None:
         self._acknowledger = acknowledger
         self._store, self._champion, self._decider, self._plan = store, champion, decider, plan
-        self._endpoints, self._links, self._installation, self._metrics = tuple(endpoints), links, installation, metrics
-        self._histories = histories
+        self._announcer, self._metrics, self._histories = announcer, metrics, histories
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Classifies the batch in one call and decides for each."""
@@ -161,9 +154,7 @@ class Triage:
             machine=all(message.machine for message in messages),
         )
         assignment = rules.assign(facts, self._plan, complaint.received_at)
-        triaged = ticket.Triaged(
-            complaint, messages, customer, verdict, assignment, f"{self._links}/{complaint.number}", self._installation
-        )
+        triaged = self._announcer.triaged(complaint, messages, customer, verdict, assignment)
         kind = EventType.UPDATED
         if complaint.state is ComplaintState.RECEIVED:
             kind = EventType.ROUTED
@@ -173,7 +164,8 @@ class Triage:
             complaint.priority,
         ):
             kind = EventType.REROUTED
-        event = ticket.event_of(kind, triaged, now, supersedes=complaint.last_event)
+        said = self._announcer.classified(complaint, verdict, assignment.department, now)
+        event = self._announcer.assigned(kind, triaged, now)
 
         # A person also sees what a machine sent, what says nothing and what its customer takes for another, however sure the model is.
         looked_at = decided.audited is not None or facts.machine or facts.said_nothing or disputed
@@ -196,7 +188,11 @@ class Triage:
             # Looked at once the complaint is ours to write: a correction that confirms tells nobody, and so leaves the last event as it is.
             if corrections.settled(conn, [complaint.number]).get(complaint.number) is not settled:
                 raise complaints.Overtaken(complaint.number)
-            events.announce(conn, event, self._endpoints)
+            if kind is EventType.ROUTED and complaint.channel is Channel.PHONE:
+                # Only now is it sure that the call belongs to no earlier complaint.
+                self._announcer.announce(conn, self._received(complaint, messages[0], now))
+            self._announcer.announce(conn, said)
+            self._announcer.announce(conn, event)
             del log[2:]
             if kind is EventType.ROUTED:
                 told = self._acknowledger.acknowledge(conn, triaged, now)
@@ -231,6 +227,18 @@ class Triage:
             ),
         ]
         return Report(job, RetryDecision(Next.DONE, "done"), write, log)
+
+    def _received(self, complaint: ComplaintRow, first: MessageRow, now: datetime) -> Event:
+        return self._announcer.received(
+            complaint.number,
+            complaint.channel,
+            complaint.received_at,
+            now,
+            title=first.title,
+            said=first.said,
+            attachments=first.parsed.get("attachments", []),
+            machine=first.machine,
+        )
 
     def _joined(self, job: Job, message: MessageRow, found: Joining, now: datetime) -> Report:
         """A call that nobody was told of goes to the complaint that it is about, which is sorted again."""

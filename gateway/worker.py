@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
 from gateway.clock import Clock
-from gateway.flow import LANES, MOST_UNREPORTED, Report, Stage, Step
+from gateway.flow import LANES, MOST_UNREPORTED, Gate, Report, Stage, Step
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.store import jobs
@@ -56,7 +57,10 @@ def again(
 
 
 class Worker:
-    """Runs the jobs of a store. `name` is unlike any other worker's; `give_way` waits before each batch of the first lane."""
+    """Runs the jobs of a store. `name` is unlike any other worker's; steps and gates go by the stage's name.
+
+    `give_way` waits before each batch of the first lane.
+    """
 
     def __init__(
         self,
@@ -68,9 +72,11 @@ class Worker:
         metrics: Metrics,
         name: str,
         give_way: Callable[[threading.Event], None] | None = None,
+        gates: Mapping[str, Gate] | None = None,
     ) -> None:
         self._give_way = give_way
         self._store, self._clock, self._flow, self._steps = store, clock, tuple(flow), steps
+        self._gates = gates or {}
         self._log, self._metrics, self._name = log, metrics, name
         self._stopping = threading.Event()
         self._lanes = tuple(dict.fromkeys(stage.lane for stage in flow))
@@ -80,9 +86,10 @@ class Worker:
         self._crowded: set[str] = set()
 
     def start(self) -> None:
-        """Begins to work, in the threads of each lane."""
+        """Begins to work, in the threads of each lane; again, where it was stopped."""
+        self._stopping.clear()
         for lane in self._lanes:
-            for n in range(LANES[lane]):
+            for n in range(threads_of(lane)):
                 thread = threading.Thread(target=self._run_lane, args=(lane,), name=f"{lane}-{n}", daemon=True)
                 thread.start()
                 self._threads.append(thread)
@@ -98,11 +105,14 @@ class Worker:
 
     def alive(self) -> bool:
         """Whether every lane has its threads."""
-        return len(self._threads) == sum(LANES[lane] for lane in self._lanes) and all(thread.is_alive() for thread in self._threads)
+        return len(self._threads) == sum(map(threads_of, self._lanes)) and all(thread.is_alive() for thread in self._threads)
 
     def wake(self, lane: str | None = None) -> None:
-        """Says that there is something new for a lane; for the first where none is named."""
-        self._news[lane or self._lanes[0]].set()
+        """Says that there is something new for a lane and all of its queues; for the first where none is named."""
+        wanted = lane or self._lanes[0]
+        for name, news in self._news.items():
+            if name.partition(":")[0] == wanted:
+                news.set()
 
     def wake_all(self) -> None:
         """Says that there is something new for every lane."""
@@ -126,7 +136,7 @@ class Worker:
             try:
                 handled = sum(self._run_stage(stage) for stage in stages)
                 if not handled:
-                    handled = sum(self._steps[stage.kind].idle(self._clock.now()) for stage in stages)
+                    handled = sum(self._steps[stage.name].idle(self._clock.now()) for stage in stages)
             except TryLater:
                 # The store is away. What was claimed comes back when its lease ends.
                 handled = 0
@@ -143,24 +153,38 @@ class Worker:
     def _run_stage(self, stage: Stage) -> int:
         """Claims and runs one batch. Returns how many jobs were settled."""
         with self._store.read() as conn:
-            due = jobs.next_due(conn, [stage.kind])
+            due = jobs.next_due(conn, [stage.kind], stage.queue)
         now = self._clock.now()
         if due is None or due > now:
             # A look costs no write; but leases that ran out are not ready and show only to a claim.
             with self._store.read() as conn:
-                if not jobs.has_dropped(conn, stage.kind, now):
+                if not jobs.has_dropped(conn, stage.kind, now, stage.queue):
                     return 0
+        gate = self._gates.get(stage.name)
+        if gate is None:
+            return self._claim_and_run(stage, stage.batch, now)
+        most, ran = gate.take(now, stage.batch), 0
+        if not most:
+            return 0
+        try:
+            ran = self._claim_and_run(stage, most, now)
+        finally:
+            gate.give_back(most, ran)
+        return ran
+
+    def _claim_and_run(self, stage: Stage, most: int, now: datetime) -> int:
         with self._store.write() as conn:
             mine = jobs.claim(
                 self._store,
                 conn,
                 stage.kind,
-                limit=stage.batch,
+                limit=most,
                 lease=stage.lease,
                 worker=self._name,
                 now=now,
                 behind_parked=stage.behind_parked,
                 after=stage.after,
+                queue=stage.queue,
             )
         if not mine:
             return 0
@@ -168,7 +192,7 @@ class Worker:
             reports = self._reports(stage, mine, now)
         self._settle_surely(stage, reports)
         for lane in stage.wakes:
-            self._news[lane].set()
+            self.wake(lane)
         return len(mine)
 
     def _reports(self, stage: Stage, mine: Sequence[Job], now: datetime) -> list[Report]:
@@ -178,7 +202,7 @@ class Worker:
             for job in killers
         ]
         mine = [job for job in mine if job.unreported <= MOST_UNREPORTED]
-        step = self._steps[stage.kind]
+        step = self._steps[stage.name]
         if not mine:
             return parked
         try:
@@ -265,6 +289,12 @@ class Worker:
     def _write(self, conn: Connection, reports: Sequence[Report]) -> None:
         """What the reports bring, and what becomes of their jobs. Raises when a lease was lost: then nothing of it may stand."""
         kept = True
+        together: dict[Any, list[Any]] = {}
+        for report in reports:
+            if report.write_together is not None:
+                together.setdefault(report.write_together, []).append(report.entry)
+        for write_together, entries in together.items():
+            write_together(conn, entries)
         for report in reports:
             job, decision = report.job, report.decision
             if report.write is not None:
@@ -272,7 +302,7 @@ class Worker:
             code, _, reason = decision.reason.partition(": ")
             if decision.next is Next.RETRY:
                 at = self._clock.now() + decision.wait
-                kept &= jobs.retry(conn, job, self._name, at=at, code=code, reason=reason or code)
+                kept &= jobs.retry(conn, job, self._name, at=at, code=code, reason=reason or code, counted=decision.counted)
             elif decision.next is Next.PARK:
                 kept &= jobs.park(conn, job, self._name, code=code, reason=reason or code)
         kept &= jobs.finish(conn, [report.job for report in reports if report.decision.next is Next.DONE], self._name)
@@ -290,6 +320,11 @@ class Worker:
             self._log.write("Retry", job.number, kind=stage.kind, attempt=job.attempts, code=code, wait_seconds=wait)
         elif decision.next is Next.PARK:
             self._log.write("Parked", job.number, kind=stage.kind, job=job.id, attempt=job.attempts, code=code)
+
+
+def threads_of(lane: str) -> int:
+    """How many threads a lane has."""
+    return LANES[lane.partition(":")[0]]
 
 
 class _LostError(Exception):

@@ -15,15 +15,40 @@ class ComplaintState(StrEnum):
 
     RECEIVED = "received"
     ROUTED = "routed"
+    # What the tracking system says of the handling (预案 4.4).
+    ACCEPTED = "accepted"
+    IN_PROGRESS = "in_progress"
+    NEED_INFO = "need_info"
+    RESOLVED = "resolved"
+    REJECTED = "rejected"
+    # Nothing more is expected of anybody.
+    CLOSED = "closed"
 
 
+def _moves(*states: ComplaintState) -> frozenset[ComplaintState]:
+    return frozenset(states)
+
+
+_S = ComplaintState
 # Which state may follow which; whatever is not named here cannot happen.
 ALLOWED_MOVES: Mapping[ComplaintState, frozenset[ComplaintState]] = {
     # Sorted and assigned for the first time.
-    ComplaintState.RECEIVED: frozenset({ComplaintState.ROUTED}),
-    # Assigned again, because a further message changed what the complaint is about.
-    ComplaintState.ROUTED: frozenset({ComplaintState.ROUTED}),
+    _S.RECEIVED: _moves(_S.ROUTED),
+    # Assigned again, because a further message changed what the complaint is about; or the tracking system has something to say.
+    _S.ROUTED: _moves(_S.ROUTED, _S.ACCEPTED, _S.IN_PROGRESS, _S.NEED_INFO, _S.RESOLVED, _S.REJECTED),
+    # Taken on. Trackers that know fewer steps leave some out.
+    _S.ACCEPTED: _moves(_S.IN_PROGRESS, _S.NEED_INFO, _S.RESOLVED, _S.REJECTED),
+    # Working and asking take turns.
+    _S.IN_PROGRESS: _moves(_S.NEED_INFO, _S.RESOLVED, _S.REJECTED),
+    _S.NEED_INFO: _moves(_S.IN_PROGRESS, _S.RESOLVED, _S.REJECTED),
+    # The end of a round: over for good, or opened once more, which begins the next round.
+    _S.RESOLVED: _moves(_S.CLOSED, _S.ROUTED),
+    _S.REJECTED: _moves(_S.CLOSED, _S.ROUTED),
+    # A customer who is not satisfied after all.
+    _S.CLOSED: _moves(_S.ROUTED),
 }
+# From these a complaint is assigned and told of anew without leaving where it stands: whatever the customer adds, the handling goes on.
+TRIAGED_IN_PLACE = frozenset(_S) - {_S.RECEIVED}
 
 
 class Speaker(StrEnum):

@@ -40,6 +40,10 @@ class Scope(StrEnum):
     MAILBOXES_READ = "mailboxes:read"
     PARKED_READ = "parked:read"
     PARKED_WRITE = "parked:write"
+    EVENTS_READ = "events:read"
+    # What was put aside, endpoints and deliveries: to see, and to send again.
+    HANDOFF_READ = "handoff:read"
+    HANDOFF_WRITE = "handoff:write"
 
 
 @dataclass(frozen=True, slots=True)

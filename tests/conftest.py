@@ -73,3 +73,19 @@ def store(store_url: str) -> Iterator[Store]:
     migrations.upgrade(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _every_event_holds_to_its_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test makes the gateway emit is judged before it is kept."""
+    from event_schemas_check import judge
+
+    from gateway import announcing
+
+    real = announcing.Announcer.announce
+
+    def announce(self, conn, event):
+        judge(event.payload)
+        real(self, conn, event)
+
+    monkeypatch.setattr(announcing.Announcer, "announce", announce)

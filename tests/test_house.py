@@ -29,6 +29,8 @@ STEP_FRIENDS = (
     "gateway.oplog",
     "gateway.call_records",
     "gateway.call_joining",
+    "gateway.announcing",
+    "gateway.circuit",
 )
 
 # Each library has one home; elsewhere it is not imported.
@@ -55,6 +57,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.config",
         "gateway.sections",
         "gateway.sections_chat",
+        "gateway.sections_handoff",
         "gateway.sections_mail",
         "gateway.sections_mailbox",
         "gateway.sections_phone",
@@ -65,6 +68,8 @@ HOMES: dict[str, tuple[str, ...]] = {
         "models.tables",
         "models.columns",
         "gateway.store",
+        "gateway.announcing",
+        "gateway.statuses",
         *STEPS,
         "gateway.flow",
         "gateway.worker",
@@ -83,6 +88,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.calls",
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
+        "gateway.handoff_cli",
     ),
     "rich": (
         "gateway.cli",
@@ -94,6 +100,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.calls",
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
+        "gateway.handoff_cli",
     ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve", "gateway.acceptor"),
@@ -186,6 +193,7 @@ def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
         "gateway.calls",
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
+        "gateway.handoff_cli",
     )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}

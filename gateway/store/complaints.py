@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.store.engine import Store
 from models.assignment import Assignment
-from models.complaint import ALLOWED_MOVES, ComplaintState, Customer
+from models.complaint import ALLOWED_MOVES, TRIAGED_IN_PLACE, ComplaintState, Customer
 from models.errors import JiesuError, Refused
 from models.submission import Channel
 from models.tables import assignments, complaints, messages, verdicts
@@ -68,9 +68,9 @@ class MessageRow:
         return found
 
 
-def begin(store: Store, conn: Connection, number: str, channel: Channel, received_at: datetime, title: str) -> None:
-    """Makes the record of a complaint, unless it exists."""
-    conn.execute(
+def begin(store: Store, conn: Connection, number: str, channel: Channel, received_at: datetime, title: str) -> bool:
+    """Makes the record of a complaint, unless it exists. Whether it was made."""
+    made = conn.execute(
         store.insert(complaints)
         .values(
             number=number,
@@ -82,6 +82,7 @@ def begin(store: Store, conn: Connection, number: str, channel: Channel, receive
         )
         .on_conflict_do_nothing()
     )
+    return made.rowcount == 1
 
 
 def add_message(store: Store, conn: Connection, row: Mapping[str, object]) -> None:
@@ -151,12 +152,10 @@ def record_triage(
 
     Raises `Overtaken` when somebody else has decided about the complaint since it was loaded.
     """
-    if ComplaintState.ROUTED not in ALLOWED_MOVES[complaint.state]:
-        raise Refused(
-            "impossible_move",
-            f"投诉不能从“{complaint.state}”变为“routed”",
-            f"no complaint goes from {complaint.state} to routed",
-        )
+    # What the customer adds changes nothing about how far the handling is.
+    state = complaint.state if complaint.state in TRIAGED_IN_PLACE else ComplaintState.ROUTED
+    if state is not complaint.state:
+        _allow(complaint.state, state)
     conn.execute(
         insert(verdicts).values(
             number=complaint.number,
@@ -171,7 +170,7 @@ def record_triage(
     _decide(
         conn,
         complaint,
-        state=ComplaintState.ROUTED.value,
+        state=state.value,
         klass=verdict.primary.value,
         department=assignment.department,
         priority=assignment.priority.value,
@@ -219,6 +218,28 @@ def record_correction(
         last_event=event_id,
         review_rank=None,
     )
+
+
+def move(
+    conn: Connection, complaint: ComplaintRow, state: ComplaintState, *, round: int | None = None, event_id: str | None = None
+) -> None:
+    """Puts a complaint where the table of moves allows, in another round where one is given.
+
+    Raises `Refused` where the table does not know the move, `Overtaken` where somebody else has decided since it was loaded.
+    """
+    _allow(complaint.state, state)
+    same = complaints.c.last_event.is_not_distinct_from(complaint.last_event)
+    there = (complaints.c.number == complaint.number, complaints.c.state == complaint.state.value, same)
+    values: dict[str, object] = {"state": state.value, "round": round or complaint.round}
+    if event_id is not None:
+        values["last_event"] = event_id
+    if not conn.execute(update(complaints).where(*there).values(**values)).rowcount:
+        raise Overtaken(complaint.number)
+
+
+def _allow(now: ComplaintState, then: ComplaintState) -> None:
+    if then not in ALLOWED_MOVES[now]:
+        raise Refused("impossible_move", f"投诉不能从“{now}”变为“{then}”", f"no complaint goes from {now} to {then}")
 
 
 class Overtaken(JiesuError):

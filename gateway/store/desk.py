@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, exists, func, or_,
 
 from gateway.store import threads
 from gateway.store.engine import Store
+from models.delivery import EventType
 from models.submission import Channel
 from models.tables import assignments, attempts, complaints, corrections, deliveries, events, messages, submissions, verdicts
 from models.verdict import ComplaintClass, Risk
@@ -24,6 +25,8 @@ LOOKED_AT = 10_000
 _NUMBER = re.compile(r"TS-\d{8}-\d{4,9}", re.IGNORECASE | re.ASCII)
 # So much of a message is read for a line of the list.
 _HEAD_CHARS = 200
+# Events that say what the story says anyway.
+_REPEATS = frozenset({EventType.RECEIVED.value, EventType.CLASSIFIED.value})
 # So many of the newest corrections are looked at for what a person has just decided.
 _NEWEST_CORRECTIONS = 500
 
@@ -216,7 +219,12 @@ def events_of(conn: Connection, number: str) -> list[Sent]:
         one = Delivered(row.endpoint, row.delivered_at, tuple(tries.get(row.id, ())))
         by_event.setdefault(row.event_id, []).append(one)
     found = conn.execute(select(events).where(events.c.number == number).order_by(events.c.seq))
-    return [Sent(row.id, row.type, row.created_at, row.payload, tuple(by_event.get(row.id, ()))) for row in found]
+    # What only repeats the message or the verdict is of interest where somebody was told of it.
+    return [
+        Sent(row.id, row.type, row.created_at, row.payload, tuple(by_event.get(row.id, ())))
+        for row in found
+        if row.id in by_event or row.type not in _REPEATS
+    ]
 
 
 def originals_of(conn: Connection, number: str) -> dict[int, Original]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, func, insert, select, update
 
 from gateway.store import jobs
-from gateway.store.engine import Store
-from models.delivery import Event, EventType, Outcome
-from models.tables import attempts, deliveries, disabled_endpoints, events
+from models.columns import UtcTime
+from models.delivery import Event, EventType, Outcome, OutcomeCode
+from models.tables import attempts, deliveries, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +40,24 @@ class AttemptRow:
 
 def announce(conn: Connection, event: Event, endpoints: Sequence[str]) -> None:
     """Keeps the event, with one delivery and one job for each endpoint: the outbox is simply these jobs."""
-    conn.execute(
-        insert(events).values(
-            id=event.id,
-            number=event.number,
-            type=event.type.value,
-            created_at=event.created_at,
-            payload=event.payload,
-        )
-    )
+    values = {"id": event.id, "number": event.number, "type": event.type.value, "created_at": event.created_at, "payload": event.payload}
+    conn.execute(_KEEP_EVENT, values | {"told": list(endpoints)})
+    new = []
     for endpoint in endpoints:
-        delivery_id = conn.execute(
-            insert(deliveries)
-            .values(event_id=event.id, endpoint=endpoint, webhook_id=f"{event.id}_{endpoint}", number=event.number)
-            .returning(deliveries.c.id)
-        ).scalar_one()
-        job = jobs.NewJob(
-            "deliver",
-            event.number,
-            f"{endpoint}:{event.number}",
-            {"delivery_id": delivery_id, "endpoint": endpoint},
-        )
-        jobs.enqueue(conn, [job], event.created_at)
+        row = {"event_id": event.id, "endpoint": endpoint, "webhook_id": f"{event.id}_{endpoint}", "number": event.number}
+        delivery_id = conn.execute(_KEEP_DELIVERY, row).scalar_one()
+        new.append(job_of(delivery_id, endpoint, event.number))
+    jobs.enqueue(conn, new, event.created_at)
+
+
+_KEEP_EVENT = insert(events)
+_KEEP_DELIVERY = insert(deliveries).returning(deliveries.c.id)
+
+
+def job_of(delivery_id: int, endpoint: str, number: str) -> jobs.NewJob:
+    """The job that brings a delivery to its endpoint."""
+    payload = {"delivery_id": delivery_id, "endpoint": endpoint}
+    return jobs.NewJob("deliver", number, f"{endpoint}:{number}", payload, queue=endpoint)
 
 
 def pending(conn: Connection, delivery_ids: Sequence[int]) -> dict[int, PendingDelivery]:
@@ -82,23 +78,42 @@ def pending(conn: Connection, delivery_ids: Sequence[int]) -> dict[int, PendingD
     }
 
 
-def record_attempt(conn: Connection, delivery_id: int, outcome: Outcome, at: datetime) -> None:
-    """Keeps one try."""
-    conn.execute(
-        insert(attempts).values(
-            delivery_id=delivery_id,
-            at=at,
-            code=outcome.code.value,
-            status=outcome.status,
-            seconds=outcome.seconds,
-            answer=outcome.answer,
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One try of one delivery, and what came of it."""
+
+    delivery_id: int
+    outcome: Outcome
+    at: datetime
 
 
-def mark_delivered(conn: Connection, delivery_id: int, at: datetime) -> None:
-    """The endpoint has it."""
-    conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(delivered_at=at))
+def record_attempts(conn: Connection, tried: Sequence[Tried]) -> None:
+    """Keeps tries, and which deliveries have arrived."""
+    rows = [
+        {
+            "delivery_id": one.delivery_id,
+            "at": one.at,
+            "code": one.outcome.code.value,
+            "status": one.outcome.status,
+            "seconds": one.outcome.seconds,
+            "answer": one.outcome.answer,
+        }
+        for one in tried
+    ]
+    if not rows:
+        return
+    conn.execute(_KEEP_ATTEMPT, rows)
+    arrived = [{"delivery": one.delivery_id, "at": one.at} for one in tried if one.outcome.code is OutcomeCode.ACCEPTED]
+    if arrived:
+        conn.execute(_ARRIVED, arrived)
+
+
+_ARRIVED = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("delivery", type_=BigInteger()))
+    .values(delivered_at=bindparam("at", type_=UtcTime()))
+)
+_KEEP_ATTEMPT = insert(attempts)
 
 
 def attempts_of(conn: Connection, number: str) -> list[AttemptRow]:
@@ -111,21 +126,6 @@ def of_number(conn: Connection, number: str) -> list[Event]:
     """The events of one complaint, oldest first."""
     found = conn.execute(select(events).where(events.c.number == number).order_by(events.c.seq))
     return [Event(r.id, r.number, EventType(r.type), r.created_at, r.payload) for r in found]
-
-
-def disable_endpoint(store: Store, conn: Connection, endpoint: str, reason: str, at: datetime) -> None:
-    """Switches an endpoint off; what it should have got stays, parked."""
-    conn.execute(store.insert(disabled_endpoints).values(endpoint=endpoint, at=at, reason=reason).on_conflict_do_nothing())
-
-
-def enable_endpoint(conn: Connection, endpoint: str) -> None:
-    """Switches an endpoint on again."""
-    conn.execute(delete(disabled_endpoints).where(disabled_endpoints.c.endpoint == endpoint))
-
-
-def disabled(conn: Connection) -> dict[str, str]:
-    """The endpoints that are off, each with the reason."""
-    return {row.endpoint: row.reason for row in conn.execute(select(disabled_endpoints))}
 
 
 def undelivered(conn: Connection) -> int:

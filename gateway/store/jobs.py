@@ -13,12 +13,14 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
     Integer,
     Row,
     Select,
+    String,
     and_,
     bindparam,
     delete,
@@ -28,7 +30,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    tuple_,
     update,
 )
 
@@ -41,13 +42,14 @@ READY, RUNNING, PARKED = "ready", "running", "parked"
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be made. `run_at` None means at once."""
+    """A job to be made. `run_at` None means at once; `queue` tells apart those who do the same work."""
 
     kind: str
     number: str
     order_key: str
     payload: Mapping[str, object]
     run_at: datetime | None = None
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def enqueue(conn: Connection, new: Sequence[NewJob], now: datetime) -> None:
         [
             {
                 "kind": n.kind,
+                "queue": n.queue,
                 "number": n.number,
                 "order_key": n.order_key,
                 "payload": dict(n.payload),
@@ -131,15 +134,16 @@ def claim(
     now: datetime,
     behind_parked: bool,
     after: str | None = None,
+    queue: str = "",
 ) -> list[Job]:
-    """Takes up to `limit` jobs that are due, under a lease, counting the attempt now.
+    """Takes up to `limit` jobs of a queue that are due, under a lease, counting the attempt now.
 
     Only the first job of each order key can be had. `behind_parked` says whether a parked job lets those behind it pass; `after` names a
     kind whose due jobs of the same complaint come first. A job whose last worker died without a report is handed out alone, so that it
     takes nobody with it again.
     """
     for query in _claimable(kind, behind_parked, after, not store.is_sqlite):
-        ids = conn.execute(query, {"now": now, "most": limit}).scalars().all()
+        ids = conn.execute(query, {"now": now, "most": limit, "queue": queue}).scalars().all()
         if ids:
             return _lease(conn, ids, now + lease, worker)
     return []
@@ -161,7 +165,7 @@ def _claimable(kind: str, behind_parked: bool, after: str | None, skip_locked: b
     dropped = and_(jobs.c.state == RUNNING, jobs.c.lease_until <= now)
     # The literal lets both databases see that the partial index serves.
     suspects = and_(jobs.c.unreported > literal_column("0"), or_(due, dropped))
-    wanted = select(jobs.c.id).where(jobs.c.kind == kind, first)
+    wanted = select(jobs.c.id).where(jobs.c.kind == kind, jobs.c.queue == bindparam("queue", type_=String()), first)
     queries = (
         wanted.where(suspects).order_by(jobs.c.id).limit(1),
         # Order within a key is held by `first`, so the others may go by the index.
@@ -178,8 +182,12 @@ def _lease(conn: Connection, ids: Sequence[int], until: datetime, worker: str) -
         "lease_until": until,
         "leased_by": worker,
     }
-    rows = conn.execute(update(jobs).where(jobs.c.id.in_(ids)).values(**values).returning(jobs)).all()
+    rows = conn.execute(update(jobs).where(jobs.c.id.in_(ids)).values(**values).returning(*_OF_A_JOB)).all()
     return sorted((_job(row) for row in rows), key=lambda job: job.id)
+
+
+# What a worker wants to know of a job.
+_OF_A_JOB = tuple(jobs.c[name] for name in ("id", "kind", "number", "order_key", "payload", "created_at", "attempts", "unreported"))
 
 
 def _job(row: Row[Any]) -> Job:
@@ -200,18 +208,25 @@ def finish(conn: Connection, done: Sequence[Job], worker: str) -> bool:
     """Strikes jobs off. False when the lease of any was lost; then the caller must roll back what it wrote."""
     if not done:
         return True
-    # The fence is that of `_still_mine`, for all at once.
-    mine = tuple_(jobs.c.id, jobs.c.attempts).in_([(job.id, job.attempts) for job in done])
-    # The ids once more, because SQLite looks pairs up by reading the whole table.
-    gone = delete(jobs).where(jobs.c.id.in_([job.id for job in done]), mine, jobs.c.state == RUNNING, jobs.c.leased_by == worker)
-    return conn.execute(gone).rowcount == len(done)
+    mine = [{"job_id": job.id, "tried": job.attempts, "worker": worker} for job in done]
+    return conn.execute(_STRIKE_OFF, mine).rowcount == len(done)
 
 
-def retry(conn: Connection, job: Job, worker: str, *, at: datetime, code: str, reason: str) -> bool:
-    """Gives the job back, to be run again at `at`."""
+# The fence is that of `_still_mine`; one statement for many is quicker than one that names them all.
+_STRIKE_OFF = delete(jobs).where(
+    jobs.c.id == bindparam("job_id", type_=BigInteger()),
+    jobs.c.state == RUNNING,
+    jobs.c.leased_by == bindparam("worker", type_=String()),
+    jobs.c.attempts == bindparam("tried", type_=Integer()),
+)
+
+
+def retry(conn: Connection, job: Job, worker: str, *, at: datetime, code: str, reason: str, counted: bool = True) -> bool:
+    """Gives the job back, to be run again at `at`; with the attempt taken off again where it is not `counted`."""
     values = {
         "state": READY,
         "run_at": at,
+        "attempts": job.attempts if counted else job.attempts - 1,
         "unreported": 0,
         "lease_until": None,
         "leased_by": None,
@@ -264,7 +279,7 @@ def parked(conn: Connection, *, kind: str | None = None, number: str | None = No
 def replay(conn: Connection, ids: Sequence[int] | None, now: datetime) -> list[Job]:
     """Puts parked jobs back with a fresh count of attempts; all of them when `ids` is None. Returns those that were parked."""
     fresh = {"state": READY, "run_at": now, "attempts": 0, "unreported": 0, "reason_code": None, "reason": None}
-    back = update(jobs).where(jobs.c.state == PARKED).values(**fresh).returning(jobs)
+    back = update(jobs).where(jobs.c.state == PARKED).values(**fresh).returning(*_OF_A_JOB)
     if ids is None:
         rows = list(conn.execute(back))
     else:
@@ -286,25 +301,42 @@ def oldest_due(conn: Connection, now: datetime) -> datetime | None:
     return due
 
 
-def next_due(conn: Connection, kinds: Collection[str]) -> datetime | None:
-    """When the next ready job of these kinds is due; None when there is none."""
-    due: datetime | None = conn.execute(select(func.min(jobs.c.run_at)).where(jobs.c.state == READY, jobs.c.kind.in_(kinds))).scalar_one()
-    return due
+def next_due(conn: Connection, kinds: Collection[str], queue: str | None = None) -> datetime | None:
+    """When the next ready job of these kinds is due, of one queue or of any; None when there is none."""
+    if queue is not None and len(kinds) == 1:
+        # What each lane asks again and again.
+        due: datetime | None = conn.execute(_NEXT_DUE, {"wanted": next(iter(kinds)), "queue_": queue}).scalar_one()
+        return due
+    wanted = select(func.min(jobs.c.run_at)).where(jobs.c.state == READY, jobs.c.kind.in_(kinds))
+    found: datetime | None = conn.execute(wanted if queue is None else wanted.where(jobs.c.queue == queue)).scalar_one()
+    return found
 
 
-def hasten(conn: Connection, kind: str, order_prefix: str, code: str, now: datetime) -> int:
-    """Makes jobs that wait for their next try for this reason due now; others keep their time. Returns how many."""
-    waiting = and_(
-        jobs.c.kind == kind,
-        jobs.c.state == READY,
-        jobs.c.run_at > now,
-        jobs.c.reason_code == code,
-        jobs.c.order_key.startswith(order_prefix, autoescape=True),
+_NEXT_DUE = select(func.min(jobs.c.run_at)).where(
+    jobs.c.kind == bindparam("wanted", type_=String()), jobs.c.queue == bindparam("queue_", type_=String()), jobs.c.state == READY
+)
+
+
+def hasten(conn: Connection, kind: str, queue: str, now: datetime, *, code: str | None = None) -> int:
+    """Makes jobs of a queue that wait for another try due now: those that failed for this reason, or all. Returns how many."""
+    waiting = [jobs.c.kind == kind, jobs.c.queue == queue, jobs.c.state == READY, jobs.c.run_at > now, jobs.c.reason_code.is_not(None)]
+    if code is not None:
+        waiting.append(jobs.c.reason_code == code)
+    return conn.execute(update(jobs).where(*waiting).values(run_at=now)).rowcount
+
+
+def has_dropped(conn: Connection, kind: str, now: datetime, queue: str = "") -> bool:
+    """Whether a job of this queue is held by a worker whose lease ran out."""
+    return conn.execute(_DROPPED, {"wanted": kind, "queue_": queue, "now": now}).first() is not None
+
+
+_DROPPED = (
+    select(jobs.c.id)
+    .where(
+        jobs.c.kind == bindparam("wanted", type_=String()),
+        jobs.c.queue == bindparam("queue_", type_=String()),
+        jobs.c.state == RUNNING,
+        jobs.c.lease_until <= bindparam("now", type_=UtcTime()),
     )
-    return conn.execute(update(jobs).where(waiting).values(run_at=now)).rowcount
-
-
-def has_dropped(conn: Connection, kind: str, now: datetime) -> bool:
-    """Whether a job of this kind is held by a worker whose lease ran out."""
-    where = (jobs.c.kind == kind, jobs.c.state == RUNNING, jobs.c.lease_until <= now)
-    return bool(conn.execute(select(exists().where(*where))).scalar_one())
+    .limit(1)
+)

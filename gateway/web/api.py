@@ -12,6 +12,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
+from gateway import event_schemas
 from gateway.bootstrap import App
 from gateway.store import staff
 from models.staff import Caller, Scope
@@ -162,7 +163,7 @@ def document(web: FastAPI) -> Response:
     found = dict(web.openapi())
     components = dict(found.get("components", {}))
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    found |= {"components": components, "security": [{"token": []}]}
+    found |= {"components": components, "security": [{"token": []}], "webhooks": event_schemas.webhooks()}
     key = {
         "name": "Idempotency-Key",
         "in": "header",

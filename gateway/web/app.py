@@ -27,13 +27,16 @@ from gateway.web import (
     console_answers,
     console_chat,
     console_door,
+    console_handoff,
     console_learning,
     console_mailboxes,
     console_view,
     customers_api,
+    feed_api,
     learning_api,
     mailboxes_api,
     reviews,
+    status_api,
     transcripts_api,
 )
 from gateway.web import chat as chat_pages
@@ -222,6 +225,8 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(transcripts_api.router(app))
     web.include_router(learning_api.router(app, searching))
     web.include_router(mailboxes_api.router(app))
+    web.include_router(feed_api.router(app))
+    web.include_router(status_api.router(app))
     console_door.install(web, door)
     web.include_router(console_door.routes(app, door))
     desk_pages, complaint_page = console.routes(app, door)
@@ -231,6 +236,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(console_chat.routes(app, door, chat))
     web.include_router(console_learning.routes(app, door, searching))
     web.include_router(console_mailboxes.routes(app, door))
+    web.include_router(console_handoff.routes(app, door))
 
     @web.get("/console/{rest:path}", include_in_schema=False)
     async def no_such_page(rest: str, request: Request) -> Response:

@@ -39,6 +39,8 @@ class Visit:
     session: Session
     say: Say
     warnings: tuple[str, ...] = ()
+    # Endpoints that somebody must look at.
+    troubles: tuple[str, ...] = ()
 
     @property
     def person(self) -> Person:
@@ -104,12 +106,14 @@ class Door:
         say = Say(self.language(request))
         # Parts of pages, which our script asks for, have no room for warnings.
         warned = session.person.role.includes(Role.LEAD) and not by_script(request)
-        return Visit(request, session, say, await anyio.to_thread.run_sync(self._warnings, say) if warned else ())
+        if not warned:
+            return Visit(request, session, say)
+        return Visit(request, session, say, *await anyio.to_thread.run_sync(self._warnings, say))
 
-    def _warnings(self, say: Say) -> tuple[str, ...]:
+    def _warnings(self, say: Say) -> tuple[tuple[str, ...], tuple[str, ...]]:
         failing, expiring = self._app.mailboxes.warnings()
         told = [("warning.mailboxes", ", ".join(failing)), ("warning.tokens", ", ".join(expiring))]
-        return tuple(say(key, names=names) for key, names in told if names)
+        return tuple(say(key, names=names) for key, names in told if names), tuple(self._app.redelivery.troubles())
 
     async def posted(self, request: Request, role: Role = Role.AGENT) -> tuple[Visit, dict[str, str]]:
         """Who asks for a change, and the fields of the form. Raises `Wrong` unless the session's own CSRF token came along."""

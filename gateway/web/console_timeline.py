@@ -13,7 +13,7 @@ from gateway.web.console_calls import call_of
 from gateway.web.console_view import plain
 
 # What happens at the same moment, in the order in which it follows from one another.
-_ORDER = {"message": 0, "statement": 1, "correction": 1, "verdict": 2, "assignment": 3, "event": 4, "answer": 5, "parked": 6}
+_ORDER = {"message": 0, "statement": 1, "correction": 1, "verdict": 2, "assignment": 3, "event": 4, "status": 5, "answer": 6, "parked": 7}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ def timeline(story: Story, plan: Plan) -> list[Entry]:
     entries += [Entry(one.at, "correction", {"one": one, "undone": one.undoes}) for one in story.corrections]
     entries += [Entry(one.at, "answer", {"one": one, "tries": story.tries.get(one.id, ())}) for one in story.answers]
     entries += [Entry(at, "statement", {"was": was or "other", "klass": klass}) for at, was, klass in story.stated]
+    entries += [Entry(one.received_at, "status", {"one": one}) for one in story.statuses]
     for job in story.parked:
         command = f"jiesu replay {job.id}"
         entries.append(Entry(job.created_at, "parked", {"reason": plain(job.reason), "kind": job.kind, "command": command}))

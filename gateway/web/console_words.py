@@ -10,6 +10,7 @@ from typing import Literal
 
 from gateway.web.answer_words import ANSWER_WORDS
 from gateway.web.call_words import CALL_WORDS
+from gateway.web.handoff_words import HANDOFF_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
 from gateway.web.talk_words import TALK_WORDS
@@ -256,6 +257,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "step.triage": ("分类", "sorting"),
     "step.deliver": ("投递", "delivery"),
     "step.answer": ("回复", "answer"),
+    "step.check_sender": ("核对发件人", "checking the sender"),
     "event.complaint.routed": ("首次派单", "routed"),
     "event.complaint.rerouted": ("改派", "rerouted"),
     "event.complaint.updated": ("有新内容", "updated"),
@@ -305,6 +307,7 @@ class Say:
             or CALL_WORDS.get(key)
             or MAILBOX_WORDS.get(key)
             or TALK_WORDS.get(key)
+            or HANDOFF_WORDS.get(key)
             or LEARNING_WORDS[key]
         )
         words = pair[self._place]
@@ -312,7 +315,8 @@ class Say:
 
     def code(self, kind: str, value: str) -> str:
         """The words for a value of a closed list; the value itself where a newer one is not known yet."""
-        pair = CODES.get(f"{kind}.{value}") or WORDS.get(f"{kind}.{value}") or ANSWER_WORDS.get(f"{kind}.{value}")
+        name = f"{kind}.{value}"
+        pair = CODES.get(name) or WORDS.get(name) or ANSWER_WORDS.get(name) or HANDOFF_WORDS.get(name)
         return pair[self._place] if pair else value
 
     def half(self, reason: str) -> str:

@@ -7,7 +7,7 @@ from models.tables.attachments import attachments
 from models.tables.base import metadata
 from models.tables.calls import bucket_objects, calls
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
-from models.tables.handoff import attempts, deliveries, disabled_endpoints, events
+from models.tables.handoff import attempts, deliveries, disabled_endpoints, events, feed_positions, statuses, troubled_endpoints
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
 from models.tables.learning import examples, retrainings, trained_models
 from models.tables.mailboxes import mailbox_mails, mailboxes
@@ -32,6 +32,7 @@ __all__ = [
     "disabled_endpoints",
     "events",
     "examples",
+    "feed_positions",
     "installation",
     "jobs",
     "joined_numbers",
@@ -45,9 +46,11 @@ __all__ = [
     "sessions",
     "staff",
     "statements",
+    "statuses",
     "submissions",
     "talk_says",
     "talks",
     "trained_models",
+    "troubled_endpoints",
     "verdicts",
 ]

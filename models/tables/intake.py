@@ -56,6 +56,8 @@ jobs = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("kind", String(16), nullable=False),
+    # Which of several that do the same work it waits for: the endpoint of a delivery, empty for all else.
+    Column("queue", String(64), nullable=False, server_default=""),
     Column("number", String(32), nullable=False, index=True),
     Column("order_key", String(120), nullable=False),
     Column("payload", Json, nullable=False),
@@ -70,7 +72,7 @@ jobs = Table(
     Column("leased_by", String(80)),
     Column("reason_code", String(64)),
     Column("reason", Words),
-    Index("ix_jobs_kind_state_run_at", "kind", "state", "run_at"),
+    Index("ix_jobs_kind_queue_state_run_at", "kind", "queue", "state", "run_at"),
     Index("ix_jobs_order_key_id", "order_key", "id"),
     # Few, and looked for at every claim.
     Index("ix_jobs_suspects", "kind", "id", sqlite_where=text("unreported > 0"), postgresql_where=text("unreported > 0")),

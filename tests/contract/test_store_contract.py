@@ -14,8 +14,9 @@ from alembic.script import ScriptDirectory
 from factories import MORNING, submission
 from sqlalchemy import select
 
-from gateway.store import complaints, events, jobs, migrations, plans, submissions, talks, trained
+from gateway.store import complaints, endpoints, events, jobs, migrations, plans, submissions, talks, trained
 from gateway.store.engine import Store
+from gateway.store.events import Tried
 from gateway.store.jobs import Job, NewJob
 from models.delivery import Event, EventType, Outcome, OutcomeCode
 from models.errors import BadSetting, Refused, TryLater
@@ -286,17 +287,22 @@ def test_a_killed_process_leaves_its_jobs_to_the_next(store: Store) -> None:
 
 def test_hastening_makes_waiting_jobs_of_one_endpoint_due(store: Store) -> None:
     later = MORNING + timedelta(hours=1)
-    enqueue(store, *(job(name, order=f"{endpoint}:{name}") for name, endpoint in (("1", "main"), ("2", "other"), ("3", "main"))))
+    enqueue(
+        store, *(job(name, order=f"{endpoint}:{name}", queue=endpoint) for name, endpoint in (("1", "main"), ("2", "other"), ("3", "main")))
+    )
     with store.write() as conn:
-        for mine, code in zip(jobs_claimed(store, conn), ("away", "away", "throttled"), strict=True):
+        for mine, code in zip(jobs_claimed(store, conn, "main"), ("away", "throttled"), strict=True):
             jobs.retry(conn, mine, "w", at=later, code=code, reason="r")
     with store.write() as conn:
-        assert jobs.hasten(conn, "k", "main:", "away", MORNING) == 1
-    assert [j.number for j in claim(store)] == ["1"]
+        assert jobs.hasten(conn, "k", "main", MORNING, code="away") == 1
+        assert [j.number for j in jobs_claimed(store, conn, "main")] == ["1"]
+        assert [j.number for j in jobs_claimed(store, conn, "other")] == ["2"]
+        assert jobs.hasten(conn, "k", "main", MORNING) == 1
+        assert [j.number for j in jobs_claimed(store, conn, "main")] == ["3"]
 
 
-def jobs_claimed(store: Store, conn) -> list[Job]:
-    return jobs.claim(store, conn, "k", limit=10, lease=LEASE, worker="w", now=MORNING, behind_parked=True)
+def jobs_claimed(store: Store, conn, queue: str) -> list[Job]:
+    return jobs.claim(store, conn, "k", limit=10, lease=LEASE, worker="w", now=MORNING, behind_parked=True, queue=queue)
 
 
 def test_jobs_of_one_kind_wait_for_those_of_another_of_the_same_complaint(store: Store) -> None:
@@ -381,16 +387,20 @@ def test_an_event_has_one_delivery_an_endpoint_and_every_attempt_is_kept(store: 
     event = Event("evt_1", "TS-1", EventType.ROUTED, MORNING, '{"a":"中"}')
     with store.write() as conn:
         events.announce(conn, event, ["main", "other"])
-    mine = claim(store, "deliver")
+    with store.write() as conn:
+        mine = [
+            job
+            for queue in ("main", "other")
+            for job in jobs.claim(store, conn, "deliver", limit=9, lease=LEASE, worker="w", now=MORNING, behind_parked=False, queue=queue)
+        ]
     assert [j.order_key for j in mine] == ["main:TS-1", "other:TS-1"]
     with store.write() as conn:
         found = events.pending(conn, [j.payload["delivery_id"] for j in mine])
         assert {p.webhook_id for p in found.values()} == {"evt_1_main", "evt_1_other"}
         first = found[mine[0].payload["delivery_id"]]
         assert (first.payload, first.delivered) == (event.payload, False)
-        events.record_attempt(conn, first.id, Outcome(OutcomeCode.TIMEOUT, None, 1.5), MORNING)
-        events.record_attempt(conn, first.id, Outcome(OutcomeCode.ACCEPTED, 204, 0.1, "好"), MORNING)
-        events.mark_delivered(conn, first.id, MORNING)
+        events.record_attempts(conn, [Tried(first.id, Outcome(OutcomeCode.TIMEOUT, None, 1.5), MORNING)])
+        events.record_attempts(conn, [Tried(first.id, Outcome(OutcomeCode.ACCEPTED, 204, 0.1, "好"), MORNING)])
     with store.read() as conn:
         assert [(a.code, a.status) for a in events.attempts_of(conn, "TS-1")] == [("timeout", None), ("accepted", 204)]
         assert events.undelivered(conn) == 1
@@ -399,11 +409,12 @@ def test_an_event_has_one_delivery_an_endpoint_and_every_attempt_is_kept(store: 
 
 def test_an_endpoint_is_switched_off_and_on(store: Store) -> None:
     with store.write() as conn:
-        events.disable_endpoint(store, conn, "main", "410", MORNING)
-        events.disable_endpoint(store, conn, "main", "again", MORNING)
-        assert events.disabled(conn) == {"main": "410"}
-        events.enable_endpoint(conn, "main")
-        assert events.disabled(conn) == {}
+        endpoints.disable(store, conn, "main", "410", MORNING)
+        endpoints.disable(store, conn, "main", "again", MORNING)
+        assert endpoints.disabled(conn) == {"main": "410"}
+        assert endpoints.standing(conn, "main").disabled == "410"
+        endpoints.enable(conn, "main")
+        assert endpoints.disabled(conn) == {}
 
 
 def test_a_changed_plan_needs_a_new_version(store: Store) -> None:

@@ -226,3 +226,15 @@ def test_a_page_that_did_not_change_is_not_sent_again(tracker: RunningTracker) -
     assert ask(tracker, "GET", "/", headers=BEARER | {"If-None-Match": tag})[0] == 304
     send(tracker, event())
     assert ask(tracker, "GET", "/", headers=BEARER | {"If-None-Match": tag})[0] == 200
+
+
+def test_the_test_of_an_endpoint_is_taken_and_kept_nowhere(tracker: RunningTracker) -> None:
+    assert send(tracker, '{"type": "endpoint.test", "timestamp": "2026-11-23T01:00:00Z", "data": {"endpoint": "tracker"}}') == 200
+    assert tracker.events() == []
+
+
+def test_an_event_without_a_ticket_does_not_hide_the_ticket(tracker: RunningTracker) -> None:
+    send(tracker, event(department={"code": "legal", "name": "法务部"}), "evt_1")
+    send(tracker, event(outcome="resolved"), "evt_2")
+    (ticket,) = tracker.tickets()
+    assert (ticket["events"], ticket["ticket"]["department"]["code"]) == (2, "legal")

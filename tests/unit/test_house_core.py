@@ -17,9 +17,9 @@ from sqlalchemy import text
 from gateway import bootstrap, config
 from gateway.bootstrap import App
 from gateway.oplog import OperatorLog
-from gateway.store import complaints, events, jobs
+from gateway.store import complaints, endpoints, events, jobs
 from models.delivery import Outcome, OutcomeCode
-from models.errors import BadSetting, TryLater, Unreadable
+from models.errors import TryLater, Unreadable
 from models.submission import Channel
 
 
@@ -195,19 +195,34 @@ def test_the_tracker_is_told_again_by_the_schedule_with_the_same_id(house: House
         assert events.undelivered(conn) == 0
 
 
-def test_seven_days_of_outage_lose_nothing_and_end_parked_until_replayed(house: House) -> None:
-    house.sender.fail_times = 10_000
-    house.app.accept(submission(mail("价格问题")))
-    for _ in range(24 * 7):
+def test_seven_days_of_outage_lose_nothing_and_are_drained_in_order(house: House) -> None:
+    house.sender.fail_times = 1_000_000
+    numbers = [house.chat("价格问题", "c1", talk).number for talk in ("a", "b")]
+    for hour in range(24 * 7):
+        house.clock.move(minutes=50)
+        if hour % 12 == 0:
+            house.chat(f"第{hour}小时还没有人理我", f"h{hour}", "a")
+            numbers.append(house.app.accept(submission(mail("合同问题", f"第{hour}小时"))).number)
+        house.clock.move(minutes=10)
         house.app.worker.drain()
-        house.clock.move(hours=1)
-    assert house.parked() == [("deliver", "attempts_exhausted")]
-    assert len(house.sender.sent) == 10
+    assert house.parked() == []
+    # The circuit is open: one is tried now and then, and a person is told once.
+    assert len(house.sender.sent) < 24 * 7 + 10
+    assert len(house.log("EndpointFailing")) == 1
     house.sender.fail_times = 0
-    with house.app.store.write() as conn:
-        jobs.replay(conn, [job.id for job in jobs.parked(conn)], house.clock.now())
-    house.app.worker.drain()
-    assert len(house.payloads()) == 1
+    house.clock.move(minutes=20)
+    for _ in range(3):
+        house.app.worker.drain()
+    told = house.payloads()
+    assert {payload["data"]["number"] for payload in told} == set(numbers)
+    of_a = [payload["data"] for payload in told if payload["data"]["number"] == numbers[0]]
+    assert len(of_a) == 14
+    assert [data["supersedes"] for data in of_a] == [None, *(data["event_id"] for data in of_a[:-1])]
+    assert len({sent.webhook_id for sent in house.sender.accepted}) == len(house.sender.accepted)
+    assert house.log("EndpointBack")
+    with house.app.store.read() as conn:
+        assert events.undelivered(conn) == 0
+        assert endpoints.troubled(conn) == {}
 
 
 def test_retry_after_is_honoured(house: House) -> None:
@@ -224,15 +239,23 @@ def test_410_switches_the_endpoint_off_and_keeps_everything(house: House) -> Non
     house.app.worker.drain()
     house.app.accept(submission(mail("合同问题")))
     house.app.worker.drain()
-    assert sorted(house.parked()) == [("deliver", "endpoint_disabled"), ("deliver", "endpoint_gone")]
+    house.clock.move(days=9)
+    house.app.worker.drain()
+    assert house.parked() == []
     assert len(house.sender.sent) == 1
+    assert house.log("EndpointDisabled")
+    with house.app.store.write() as conn:
+        assert endpoints.disabled(conn) == {"tracker": "410 Gone"}
+        endpoints.enable(conn, "tracker")
+    house.app.worker.drain()
+    assert len(house.payloads()) == 2
 
 
 def test_when_the_tracker_is_back_what_waited_is_sent_at_once(house: House) -> None:
     house.sender.away = True
     house.app.accept(submission(mail("价格问题")))
     house.app.worker.drain()
-    deliver = house.app.worker._steps["deliver"]
+    deliver = house.app.worker._steps["deliver:tracker"]
     assert not deliver.idle(house.clock.now())
     house.sender.away = False
     assert deliver.idle(house.clock.now())
@@ -402,7 +425,7 @@ def test_nothing_changes_when_a_state_may_not_follow(house: House) -> None:
 def test_a_tracker_that_listens_but_breaks_off_keeps_its_schedule(house: House) -> None:
     house.sender.fail_times, house.sender.failure = 99, Outcome(OutcomeCode.UNREACHABLE, None, 0.01)
     house.app.accept(submission(mail("价格问题")))
-    deliver = house.app.worker._steps["deliver"]
+    deliver = house.app.worker._steps["deliver:tracker"]
     for _ in range(5):
         house.app.worker.drain()
         assert not deliver.idle(house.clock.now())
@@ -485,7 +508,12 @@ def test_no_event_is_larger_than_the_specification_wants(house: House, letter: s
     assert house.payloads()[-1]["data"]["matter_truncated"]
 
 
-def test_a_concurrency_that_would_outlast_the_lease_is_refused(tmp_path: Path) -> None:
-    settings = config.load({"JIESU_HOME": str(tmp_path), "JIESU_TRACKER_CONCURRENCY": "1"})
-    with pytest.raises(BadSetting, match=r"tracker\.concurrency"):
-        bootstrap.build(settings, sender=FakeSender(), champion=FakeChampion())
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_no_more_is_claimed_than_can_be_sent_before_the_lease_ends(tmp_path: Path, concurrency: int) -> None:
+    house = House(tmp_path, JIESU_TRACKER_CONCURRENCY=str(concurrency), JIESU_TRACKER_TIMEOUT_SECONDS="60")
+    deliver = house.app.worker._gates["deliver:tracker"]
+    assert deliver.take(house.clock.now(), 32) == 2 * concurrency
+    assert deliver.take(house.clock.now(), 32) == 0
+    deliver.give_back(2 * concurrency, 1)
+    assert deliver.take(house.clock.now(), 32) == 2 * concurrency
+    house.app.close()

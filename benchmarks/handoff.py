@@ -1,0 +1,102 @@
+"""Handing over: events that wait in the store go to the tracker, beside the same bodies sent by the same HTTP client without a store."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.measuring import BenchmarkError, Report, ratios, rounds
+from benchmarks.programs import get, running
+from gateway import bootstrap, config
+from gateway.bootstrap import App
+from gateway.oplog import OperatorLog
+from gateway.store import events
+from models.delivery import Event, EventType, OutcomeCode, Outgoing
+
+_GROUP = "hand-off"
+_THROUGH_SECONDS = 90
+
+
+def measure(report: Report, folder: Path, *, quick: bool) -> None:
+    """Adds the rows of this measurement. Takes about 40 s, quick five."""
+    most, count, budget = (1, 200, 5.0) if quick else (5, 3000, 40.0)
+    through: list[float] = []
+    bare: list[float] = []
+    with running(folder, "benchmarks.receiver") as receiver:
+        url = str(receiver.first_line()["url"])
+        app = _app(folder, url)
+        try:
+            bodies = [_body(n) for n in range(count)]
+            _bare(app, url, bodies[:200])
+            for place in rounds(most, budget):
+                # Whichever is first meets another machine; so they take turns.
+                if place % 2:
+                    bare.append(_bare(app, url, bodies))
+                through.append(_through(app, url, bodies, place))
+                if not place % 2:
+                    bare.append(_bare(app, url, bodies))
+        finally:
+            app.close()
+    report.add(_GROUP, f"{count} events that wait in the store, begun → last 200", through, "/s", "client and store share one core")
+    report.add(_GROUP, "the same bodies by the same HTTP client alone", bare, "/s", "aiohttp and HMAC on one core")
+    report.add(_GROUP, "ratio with store / HTTP client alone", ratios(through, bare), "x", f"{len(bodies[0].encode())} bytes an event")
+
+
+def _app(folder: Path, url: str) -> App:
+    environment = {"JIESU_HOME": str(folder / "home-handoff"), "JIESU_TRACKER_URL": f"{url}/events"}
+    return bootstrap.build(config.load(environment), log=OperatorLog(stream=io.StringIO()))
+
+
+def _body(n: int) -> str:
+    """An event as large as most: about 3 kB."""
+    data = {"number": f"TS-20261123-{n:04d}", "matter": "卫生间漏水三个月没人修，请尽快处理。" * 40, "steps": ["现场勘查", "整改", "验收"]}
+    return json.dumps(
+        {"type": "complaint.routed", "timestamp": "2026-11-23T01:00:00Z", "data": data}, ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def _through(app: App, url: str, bodies: list[str], place: int) -> float:
+    """Events/s from the store, from the start of the worker to the last 200 and the last settlement."""
+    now = datetime.now(UTC)
+    made = [Event(f"evt_{place}_{n}", f"TS-20261123-{n:04d}", EventType.ROUTED, now, body) for n, body in enumerate(bodies)]
+    with app.store.write() as conn:
+        for event in made:
+            events.announce(conn, event, ["tracker"])
+    get(f"{url}/arrivals")
+    # Only the delivery works: what else a gateway does is measured elsewhere.
+    worker = app.worker
+    begun = time.perf_counter()
+    worker.start()
+    try:
+        deadline = begun + _THROUGH_SECONDS
+        while True:
+            with app.store.read() as conn:
+                left = events.undelivered(conn)
+            if not left:
+                break
+            if time.perf_counter() > deadline:
+                raise BenchmarkError(f"{left} of {len(bodies)} events did not arrive within {_THROUGH_SECONDS} s")
+            time.sleep(0.02)
+        rate = len(bodies) / (time.perf_counter() - begun)
+    finally:
+        worker.stop()
+    if int(get(f"{url}/count")) != len(bodies):
+        raise BenchmarkError("other events arrived than were made")
+    return rate
+
+
+def _bare(app: App, url: str, bodies: list[str]) -> float:
+    """Events/s of the HTTP client alone, signing included, all handed to it at once, with as many tries at a time as the gateway has."""
+    served = app.endpoints.served["tracker"]
+    one = Outgoing("", f"{url}/events", served.keyring.secrets().new, b"")
+    outgoing = [replace(one, webhook_id=f"evt_{n}", body=body.encode()) for n, body in enumerate(bodies)]
+    begun = time.perf_counter()
+    outcomes = served.sender.send(outgoing)
+    rate = len(outgoing) / (time.perf_counter() - begun)
+    if any(outcome.code is not OutcomeCode.ACCEPTED for outcome in outcomes):
+        raise BenchmarkError("the receiver did not take every event")
+    return rate

@@ -1,0 +1,157 @@
+"""Who is told of events, from the settings: filters, secrets, forms and senders; and what operators do with endpoints."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from gateway.announcing import test_payload
+from gateway.clock import Clock
+from gateway.cloudevents import CloudEvents
+from gateway.config import Settings
+from gateway.deliver import Sender
+from gateway.keyring import Keyring, Secrets
+from gateway.sections import EVERY
+from gateway.store.events import PendingDelivery
+from models.delivery import EventType, Outcome, Outgoing
+from models.endpoint import Audience, Endpoint, EndpointKind, Filter, Format
+from models.errors import BadSetting, Refused
+
+# How long the former secret signs too, unless it is said otherwise.
+OVERLAP = timedelta(hours=24)
+# Makes the sender of one kind of endpoint.
+MakeSender = Callable[[Endpoint], Sender]
+
+
+def of_settings(settings: Settings) -> list[Endpoint]:
+    """Every endpoint; `[tracker]` is the one of that name, and is not there without an address."""
+    found = []
+    if settings.tracker.url:
+        own = settings.tracker
+        found.append(
+            Endpoint(
+                "tracker",
+                own.url,
+                filter=Filter(_types(own.types)),
+                rate_per_second=own.rate_per_second,
+                concurrency=own.concurrency,
+                timeout_seconds=own.timeout_seconds,
+                allow_private_hosts=tuple(own.allow_private_hosts),
+            )
+        )
+    for one in settings.endpoint:
+        wanted = Filter(_types(one.types), tuple(one.classes), tuple(one.departments), tuple(one.estates))
+        found.append(
+            Endpoint(
+                one.name,
+                one.url,
+                one.kind,
+                wanted,
+                one.format,
+                one.rate_per_second,
+                one.concurrency,
+                one.timeout_seconds,
+                tuple(one.allow_private_hosts),
+            )
+        )
+    return found
+
+
+def _types(names: Sequence[str]) -> tuple[EventType, ...]:
+    return tuple(EventType) if EVERY in names else tuple(map(EventType, names))
+
+
+def keyring_of(settings: Settings, name: str, clock: Clock) -> Keyring:
+    """The secrets of one endpoint, made at their first use."""
+    if name == "tracker":
+        return Keyring("tracker.secret", settings.secrets_folder / "tracker.secret", clock.now, fixed=settings.tracker.secret)
+    one = next(one for one in settings.endpoint if one.name == name)
+    file = settings.home / one.secret_file if one.secret_file else settings.secrets_folder / f"endpoint-{name}.secret"
+    return Keyring(f"endpoint.{name}.secret", Path(file), clock.now, fixed=one.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An endpoint with what it is reached by."""
+
+    endpoint: Endpoint
+    keyring: Keyring
+    sender: Sender
+
+
+class Endpoints:
+    """All endpoints of a gateway, by name.
+
+    make: the maker of senders for each kind. cloudevents: writes the forms that are not Standard Webhooks' own.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, make: Mapping[EndpointKind, MakeSender], cloudevents: CloudEvents) -> None:
+        self._clock, self._cloudevents = clock, cloudevents
+        self.served: dict[str, Served] = {}
+        for endpoint in of_settings(settings):
+            keyring = keyring_of(settings, endpoint.name, clock)
+            self.served[endpoint.name] = Served(endpoint, keyring, make[endpoint.kind](endpoint))
+
+    @property
+    def audience(self) -> Audience:
+        """Who is told of what."""
+        return Audience({name: served.endpoint.filter for name, served in self.served.items()})
+
+    def get(self, name: str) -> Served:
+        """The endpoint of this name. Raises `Refused`."""
+        if name not in self.served:
+            known = ", ".join(self.served) or "—"
+            asked = name[:40]
+            raise Refused("no_such_endpoint", f"没有接收方 {asked}；已有：{known}", f"there is no endpoint {asked}; there are: {known}")
+        return self.served[name]
+
+    def dressed(self, name: str) -> Callable[[Sequence[PendingDelivery]], list[Outgoing]]:
+        """What makes of deliveries what is sent."""
+        served = self.served[name]
+
+        def dress(pending: Sequence[PendingDelivery]) -> list[Outgoing]:
+            secrets = served.keyring.secrets()
+            return [self._outgoing(served, secrets, one.webhook_id, one.payload) for one in pending]
+
+        return dress
+
+    def test(self, name: str) -> Outcome:
+        """Sends a test at once, which is about no complaint, counts nowhere and is not tried again. Raises `Refused`."""
+        served = self.get(name)
+        now = self._clock.now()
+        webhook_id = f"test_{random.randbytes(12).hex()}"
+        (outcome,) = served.sender.send([self._outgoing(served, served.keyring.secrets(), webhook_id, test_payload(name, now))])
+        return outcome
+
+    def close(self) -> None:
+        """Gives the senders' connections back."""
+        for sender in {id(served.sender): served.sender for served in self.served.values()}.values():
+            closing: Callable[[], None] | None = getattr(sender, "close", None)
+            if closing is not None:
+                closing()
+
+    def _outgoing(self, served: Served, secrets: Secrets, webhook_id: str, payload: str) -> Outgoing:
+        form = served.endpoint.format
+        headers: dict[str, str] = {}
+        body = payload.encode()
+        if form is Format.CLOUDEVENTS_STRUCTURED:
+            body, headers = self._cloudevents.structured(payload)
+        elif form is Format.CLOUDEVENTS_BINARY:
+            body, headers = self._cloudevents.binary(payload)
+        return Outgoing(webhook_id, served.endpoint.url, secrets.new, body, secrets.old, headers)
+
+
+def check_departments(endpoints: Sequence[Endpoint], departments: Sequence[str]) -> None:
+    """An endpoint that waits for a department that the plan does not know would hear of nothing. Raises `BadSetting`."""
+    for endpoint in endpoints:
+        for code in endpoint.filter.departments:
+            if code not in departments:
+                known = ", ".join(departments)
+                raise BadSetting(
+                    f"endpoint.{endpoint.name}.departments",
+                    f"预案中没有部门 “{code}”，可以写 {known}",
+                    f"the plan has no department '{code}'; write {known}",
+                )

@@ -1,0 +1,131 @@
+"""The signing secrets of endpoints: the one that holds, and the one before it while receivers change over (Standard Webhooks 1.0.0)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gateway import home
+from models.errors import BadSetting, Refused
+
+_OLD = ".old"
+
+
+def secret_bytes(secret: str, key: str = "tracker.secret") -> bytes:
+    """The key inside `whsec_…`; 24 to 64 bytes by the specification. Raises `BadSetting`, which names `key`."""
+    try:
+        found = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        found = b""
+    if not secret.startswith("whsec_") or not 24 <= len(found) <= 64:
+        raise BadSetting(
+            key,
+            "应为 whsec_ 加 24 至 64 字节的 base64；留空则自动生成",
+            "must be whsec_ and the base64 of 24 to 64 bytes; leave it empty to have one made",
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What signs now. `old` is empty, or signs too."""
+
+    new: str
+    old: str = ""
+
+    def both(self) -> tuple[str, ...]:
+        """Those that hold."""
+        return (self.new, self.old) if self.old else (self.new,)
+
+
+class Keyring:
+    """The secrets of one endpoint, read again when their files change, so that a rotation needs no restart.
+
+    key: the setting that is named where something is wrong. fixed: the secret in the settings; empty where it lives in `file`.
+    """
+
+    def __init__(self, key: str, file: Path, now: Callable[[], datetime], *, fixed: str = "") -> None:
+        self._key, self._file, self._now, self._fixed = key, file, now, fixed
+        self._stamp: tuple[int, int] = (-1, -1)
+        self._new, self._old, self._until = "", "", None
+        self.secrets()
+
+    _until: datetime | None
+
+    def secrets(self) -> Secrets:
+        """Those that hold now."""
+        stamp = (_changed(self._file), _changed(self._old_file))
+        if stamp != self._stamp:
+            self._read()
+            self._stamp = (_changed(self._file), _changed(self._old_file))
+        holds = self._until is not None and self._now() < self._until
+        return Secrets(self._new, self._old if holds else "")
+
+    def old_until(self) -> datetime | None:
+        """Until when the former secret signs too; None where there is none."""
+        return self._until if self.secrets().old else None
+
+    def rotate(self, overlap: timedelta) -> datetime:
+        """Makes a new secret; the one before it signs too for so long. Returns until when. Raises `Refused` where it is in the settings."""
+        if self._fixed:
+            raise Refused(
+                "secret_in_settings",
+                f"{self._key} 写在设置里，请在那里更换；删去该项后密钥会保存在 {self._file.name}，之后可以轮换",
+                f"{self._key} is in the settings: change it there, or take it out so that it lives in {self._file.name} and can be rotated",
+            )
+        until = self._now() + overlap
+        _write(self._old_file, f"{self._new} {until.isoformat()}\n")
+        _write(self._file, home.webhook_secret() + "\n")
+        self.secrets()
+        return until
+
+    @property
+    def file(self) -> Path:
+        """Where the secret lives, unless it is in the settings."""
+        return self._file
+
+    @property
+    def _old_file(self) -> Path:
+        return self._file.with_name(self._file.name + _OLD)
+
+    def _read(self) -> None:
+        new = self._fixed or home.secret(self._file.parent, self._file.name, home.webhook_secret)
+        secret_bytes(new, self._key)
+        self._new, self._old, self._until = new, "", None
+        if self._old_file.exists():
+            spelt = home.secret(self._old_file.parent, self._old_file.name, home.webhook_secret).split()
+            try:
+                old, until = spelt[0], datetime.fromisoformat(spelt[1])
+                if until.tzinfo is None:
+                    raise ValueError
+            except (IndexError, ValueError):
+                raise BadSetting(
+                    str(self._old_file),
+                    "应为旧密钥、空格、截止时间（如 2026-12-01T00:00:00+08:00）",
+                    "must be the former secret, a space, and until when (e.g. 2026-12-01T00:00:00+08:00)",
+                ) from None
+            secret_bytes(old, str(self._old_file))
+            self._old, self._until = old, until
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole, for the owner alone."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+    unfinished.replace(path)

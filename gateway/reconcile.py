@@ -1,0 +1,214 @@
+"""Reconciliation: every submission accepted in a period is delivered, waiting, parked or given up for each endpoint, or part of another's
+complaint; what is none of these is unexplained, and must be none (docs/events.md)."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.clock import Clock
+from gateway.oplog import OperatorLog
+from gateway.store import reconciling
+from gateway.store.engine import Store
+from gateway.store.reconciling import Facts
+from models.errors import JiesuError
+
+# What may become of a submission, as far as an endpoint goes. The order is that of the report.
+BUCKETS = ("delivered", "pending", "parked", "dead", "joined", "not_for_it", "unexplained")
+# Why nothing accounts for it, by code.
+WHY = ("not_read", "not_sorted", "no_event", "no_delivery", "no_job", "no_submission")
+# Parked deliveries that every try was spent on; the others were put aside for another reason.
+_GIVEN_UP = frozenset({"attempts_exhausted"})
+# At most so many are named.
+_NAMED = 50
+_LOOK_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class OfEndpoint:
+    """What became of all submissions as far as one endpoint goes."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    why: Counter[str] = field(default_factory=Counter)
+    numbers: list[str] = field(default_factory=list)
+
+    def add(self, number: str, bucket: str, why: str = "") -> None:
+        """One submission more."""
+        self.counts[bucket] += 1
+        if why:
+            self.why[why] += 1
+            if len(self.numbers) < _NAMED and number not in self.numbers:
+                self.numbers.append(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of what was accepted from `since` until before `until`. `lost`: numbers given that no submission has, by day."""
+
+    since: datetime
+    until: datetime
+    accepted: int
+    complaints: int
+    endpoints: dict[str, OfEndpoint]
+    lost: dict[str, int]
+
+    @property
+    def unexplained(self) -> int:
+        """What must be none."""
+        return max((one.counts["unexplained"] for one in self.endpoints.values()), default=0) + sum(self.lost.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """It as JSON."""
+        return {
+            "since": _iso(self.since),
+            "until": _iso(self.until),
+            "accepted": self.accepted,
+            "complaints": self.complaints,
+            "unexplained": self.unexplained,
+            "lost_numbers": self.lost,
+            "endpoints": {
+                name: {
+                    **{bucket: one.counts[bucket] for bucket in BUCKETS},
+                    "sum": sum(one.counts[bucket] for bucket in BUCKETS),
+                    "why": dict(one.why),
+                    "numbers": one.numbers,
+                }
+                for name, one in self.endpoints.items()
+            },
+        }
+
+
+class Reconciliation:
+    """Makes reports. `endpoints`: the names in the settings; those that only the store knows are added."""
+
+    def __init__(self, store: Store, clock: Clock, endpoints: Sequence[str], zone: ZoneInfo) -> None:
+        self._store, self._clock, self._endpoints, self._zone = store, clock, tuple(endpoints), zone
+
+    def report(self, since: datetime, until: datetime) -> Report:
+        """What became of everything accepted in this period, read in one transaction."""
+        found = {name: OfEndpoint() for name in self._endpoints or ("",)}
+        accepted, numbers = 0, set()
+        with self._store.read() as conn:
+            for facts in reconciling.facts(conn, since, until):
+                for told in facts.deliveries.values():
+                    for _, endpoint, _ in told:
+                        if endpoint not in found:
+                            # It was an endpoint once; whatever came before is not for it.
+                            found[endpoint] = OfEndpoint(Counter({"not_for_it": accepted}))
+                for submission, number in facts.submissions:
+                    for name, one in found.items():
+                        one.add(number, *fate(facts, submission, number, name))
+                accepted += len(facts.submissions)
+                numbers |= {number for _, number in facts.submissions}
+            first, last = (at.astimezone(self._zone).strftime("%Y%m%d") for at in (since, until - timedelta(microseconds=1)))
+            lost = reconciling.numbers_without_submission(conn, first, last)
+        return Report(since, until, accepted, len(numbers), found, lost)
+
+    def days(self, count: int) -> Report:
+        """Of the last days, until now."""
+        now = self._clock.now()
+        return self.report(now - timedelta(days=count), now + timedelta(seconds=1))
+
+
+def fate(facts: Facts, submission: int, number: str, endpoint: str) -> tuple[str, str]:
+    """What became of a submission as far as an endpoint goes: the bucket, and for what is unexplained, why."""
+    message = facts.message.get(submission)
+    if submission in facts.aside:
+        return ("not_for_it" if submission == facts.first[number] else "joined"), ""
+    if message is None:
+        return _open(facts.intake.get(submission), "not_read")
+    if message > facts.triaged.get(number, 0):
+        return _open(facts.triage.get(number), "not_sorted")
+    if submission != facts.first[number]:
+        return "joined", ""
+    ids = {event_id for event_id, _ in facts.events.get(number, [])}
+    if facts.last_event.get(number) not in ids:
+        # It was sorted, and what told of it is gone.
+        return "unexplained", "no_event"
+    states = [state for event in facts.events[number] for state in _deliveries(facts, event, endpoint)]
+    for state in ("no_delivery", "no_job"):
+        if state in states:
+            return "unexplained", state
+    for state in ("dead", "parked", "pending", "delivered"):
+        if state in states:
+            return state, ""
+    return "not_for_it", ""
+
+
+def _open(job: str | None, why: str) -> tuple[str, str]:
+    if job is None:
+        return "unexplained", why
+    return ("parked", "") if job == "parked" else ("pending", "")
+
+
+def _deliveries(facts: Facts, event: tuple[str, list[str] | None], endpoint: str) -> list[str]:
+    """How the event's delivery to this endpoint stands; nothing where it was not for it."""
+    event_id, told = event
+    mine = [(delivery, done) for delivery, name, done in facts.deliveries.get(event_id, []) if name == endpoint]
+    if not mine:
+        return ["no_delivery"] if told is not None and endpoint in told else []
+    ((delivery, done),) = mine
+    if done:
+        return ["delivered"]
+    state, reason = facts.deliver.get(delivery, ("", ""))
+    if not state:
+        return ["no_job"]
+    return ["pending"] if state != "parked" else ["dead"] if reason in _GIVEN_UP else ["parked"]
+
+
+class NightlyReconciliation:
+    """Reconciles each day at an hour of the settings, while a gateway serves; a person is warned when something is unexplained."""
+
+    def __init__(self, making: Reconciliation, clock: Clock, log: OperatorLog, zone: ZoneInfo, *, hour: int, days: int) -> None:
+        self._making, self._clock, self._log, self._zone, self._hour, self._days = making, clock, log, zone, hour, days
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._done_on = ""
+        # What the last one could not account for.
+        self.unexplained = 0
+
+    def start(self) -> None:
+        """Begins to watch the clock, in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="reconciliation", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(30)
+
+    def look(self) -> bool:
+        """Reconciles when it is time. Whether it was."""
+        here = self._clock.now().astimezone(self._zone)
+        day = here.strftime("%Y%m%d")
+        if self._hour < 0 or here.hour != self._hour or day == self._done_on:
+            return False
+        report = self._making.days(self._days)
+        self._done_on, self.unexplained = day, report.unexplained
+        if report.unexplained:
+            why: Counter[str] = sum((one.why for one in report.endpoints.values()), Counter())
+            numbers = [number for one in report.endpoints.values() for number in one.numbers][:_NAMED]
+            self._log.write("Unexplained", count=report.unexplained, why=dict(why), numbers=numbers, lost=sum(report.lost.values()))
+        else:
+            self._log.write("Reconciled", accepted=report.accepted, days=self._days)
+        return True
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            try:
+                self.look()
+            except JiesuError:
+                # The store is away; in a minute it is looked again.
+                continue
+            except Exception as error:
+                self._log.fault("reconciliation", error)
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

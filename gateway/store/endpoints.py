@@ -1,0 +1,161 @@
+"""How endpoints stand: which are switched off, which fail, and what still waits for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, select, update
+
+from gateway.store.engine import Store
+from models.tables import attempts, deliveries, disabled_endpoints, jobs, troubled_endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleRow:
+    """A row of `troubled_endpoints`, in the words of the store."""
+
+    endpoint: str
+    failures: int
+    since: datetime
+    next_try: datetime | None
+    open: bool
+    code: str
+    status: int | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one endpoint stands. `disabled` is the reason; None where it is on."""
+
+    disabled: str | None
+    trouble: TroubleRow | None
+
+
+_TROUBLE = select(troubled_endpoints).where(troubled_endpoints.c.endpoint == bindparam("name"))
+_DISABLED = select(disabled_endpoints.c.reason).where(disabled_endpoints.c.endpoint == bindparam("name"))
+
+
+def standing(conn: Connection, endpoint: str) -> Standing:
+    """How it stands now."""
+    row = conn.execute(_TROUBLE, {"name": endpoint}).first()
+    return Standing(conn.execute(_DISABLED, {"name": endpoint}).scalar_one_or_none(), _trouble(row) if row else None)
+
+
+def troubled(conn: Connection) -> dict[str, TroubleRow]:
+    """All that fail or asked for time."""
+    return {row.endpoint: _trouble(row) for row in conn.execute(select(troubled_endpoints))}
+
+
+def hold_trouble(conn: Connection, endpoint: str) -> TroubleRow | None:
+    """The trouble of an endpoint, which nobody else writes until the caller's transaction ends."""
+    row = conn.execute(_TROUBLE.with_for_update(), {"name": endpoint}).first()
+    return _trouble(row) if row else None
+
+
+def keep_trouble(store: Store, conn: Connection, row: TroubleRow) -> None:
+    """Writes how an endpoint fails."""
+    values = {
+        "failures": row.failures,
+        "since": row.since,
+        "next_try": row.next_try,
+        "open": int(row.open),
+        "code": row.code,
+        "status": row.status,
+        "answer": row.answer,
+    }
+    conn.execute(
+        store.insert(troubled_endpoints)
+        .values(endpoint=row.endpoint, **values)
+        .on_conflict_do_update(index_elements=["endpoint"], set_=values)
+    )
+
+
+def end_trouble(conn: Connection, endpoint: str) -> bool:
+    """It takes what it is sent. Whether it had failed."""
+    return conn.execute(delete(troubled_endpoints).where(troubled_endpoints.c.endpoint == endpoint)).rowcount > 0
+
+
+def try_now(conn: Connection, endpoint: str, now: datetime) -> None:
+    """Lets an endpoint that is left alone be tried at once."""
+    conn.execute(update(troubled_endpoints).where(troubled_endpoints.c.endpoint == endpoint).values(next_try=now))
+
+
+def disable(store: Store, conn: Connection, endpoint: str, reason: str, at: datetime) -> None:
+    """Switches an endpoint off; what it should have got waits."""
+    conn.execute(store.insert(disabled_endpoints).values(endpoint=endpoint, at=at, reason=reason).on_conflict_do_nothing())
+
+
+def enable(conn: Connection, endpoint: str) -> None:
+    """Switches an endpoint on again, and forgets how it failed."""
+    conn.execute(delete(disabled_endpoints).where(disabled_endpoints.c.endpoint == endpoint))
+    end_trouble(conn, endpoint)
+
+
+def disabled(conn: Connection) -> dict[str, str]:
+    """The endpoints that are off, each with the reason."""
+    return {row.endpoint: row.reason for row in conn.execute(select(disabled_endpoints))}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for an endpoint: how many deliveries, how many are parked, and since when the oldest that is not."""
+
+    waiting: int = 0
+    parked: int = 0
+    oldest: datetime | None = None
+
+
+def waiting(conn: Connection) -> dict[str, Waiting]:
+    """What waits for each endpoint."""
+    held = jobs.c.state == "parked"
+    query = (
+        select(
+            jobs.c.queue,
+            func.sum(_one_if(~held)).label("waiting"),
+            func.sum(_one_if(held)).label("parked"),
+            func.min(_at_if(~held)).label("oldest"),
+        )
+        .where(jobs.c.kind == "deliver")
+        .group_by(jobs.c.queue)
+    )
+    return {row.queue: Waiting(int(row.waiting or 0), int(row.parked or 0), row.oldest) for row in conn.execute(query)}
+
+
+def _one_if(condition: Any) -> Any:
+    return case((condition, 1), else_=0)
+
+
+def _at_if(condition: Any) -> Any:
+    return case((condition, jobs.c.created_at), else_=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What came of the tries since some time."""
+
+    tries: int
+    accepted: int
+    seconds: float
+
+
+def recent(conn: Connection, since: datetime) -> dict[str, Recent]:
+    """By endpoint: tries, how many were accepted, and their mean duration in seconds."""
+    query = (
+        select(
+            deliveries.c.endpoint,
+            func.count().label("tries"),
+            func.sum(_one_if(attempts.c.code == "accepted")).label("accepted"),
+            func.avg(attempts.c.seconds).label("seconds"),
+        )
+        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
+        .where(attempts.c.at >= since)
+        .group_by(deliveries.c.endpoint)
+    )
+    return {r.endpoint: Recent(int(r.tries), int(r.accepted or 0), float(r.seconds or 0)) for r in conn.execute(query)}
+
+
+def _trouble(row: Row[Any]) -> TroubleRow:
+    return TroubleRow(row.endpoint, row.failures, row.since, row.next_try, bool(row.open), row.code, row.status, row.answer)

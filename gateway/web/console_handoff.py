@@ -1,0 +1,177 @@
+"""The console's pages of the hand-off, for a lead: endpoints, deliveries with every try, what was put aside, and reconciliation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from gateway.bootstrap import App
+from gateway.reconcile import BUCKETS, Report
+from gateway.store.deliveries import STATES, Wanted
+from gateway.web.console_door import Door, Wrong
+from models.delivery import EventType
+from models.errors import Refused
+from models.staff import Role
+
+# Deliveries and parked jobs on a page.
+_PAGE, _PARKED = 50, 200
+_FILTERS = ("endpoint", "number", "type", "state")
+_MOST_ID = 18
+
+
+def routes(app: App, door: Door) -> APIRouter:
+    """Endpoints, deliveries, what is parked, reconciliation. All of them want a lead."""
+    router = APIRouter(prefix="/console", include_in_schema=False)
+    zone = ZoneInfo(app.settings.general.timezone)
+
+    def told(where: str, words: str) -> Response:
+        answer = RedirectResponse(where, 303)
+        door.tell(answer, words)
+        return answer
+
+    # ---- Endpoints
+
+    @router.get("/endpoints")
+    async def endpoints(request: Request) -> Response:
+        visit = await door.enter(request, Role.LEAD)
+        return door.page(visit, "console_endpoints.html", states=await anyio.to_thread.run_sync(app.redelivery.states))
+
+    @router.post("/endpoints/{name}/{action}")
+    async def act(name: str, action: str, request: Request) -> Response:
+        visit, _ = await door.posted(request, Role.LEAD)
+        if name not in app.endpoints.served:
+            raise Wrong(404, "wrong.not_found")
+        by = visit.person.name
+        if action == "test":
+            outcome = await anyio.to_thread.run_sync(lambda: app.redelivery.test(name, by=by))
+            code, status = visit.say.code("outcome", outcome.code), f" {outcome.status}" if outcome.status else ""
+            words = visit.say("endpoints.tested", name=name, code=code, status=status, ms=round(outcome.seconds * 1000))
+        elif action == "enable":
+            await anyio.to_thread.run_sync(lambda: app.redelivery.enable(name, by=by))
+            app.worker.wake("delivery")
+            words = visit.say("endpoints.enabled", name=name)
+        elif action == "disable":
+            await anyio.to_thread.run_sync(lambda: app.redelivery.disable(name, by=by))
+            words = visit.say("endpoints.disabled", name=name)
+        else:
+            raise Wrong(404, "wrong.not_found")
+        return told("/console/endpoints", words)
+
+    # ---- Deliveries
+
+    @router.get("/deliveries")
+    async def deliveries(request: Request) -> Response:
+        visit = await door.enter(request, Role.LEAD)
+        query = _kept(request.query_params)
+        wanted = _wanted(query, _id(request.query_params.get("before", "")))
+        found = await anyio.to_thread.run_sync(app.redelivery.find, wanted, _PAGE + 1)
+        more = f"/console/deliveries?{urlencode(query | {'before': str(found[_PAGE - 1].id)})}" if len(found) > _PAGE else None
+        values: dict[str, Any] = {
+            "found": found[:_PAGE],
+            "query": query,
+            "more": more,
+            "endpoints": list(app.endpoints.served),
+            "types": [kind.value for kind in EventType],
+            "states": STATES,
+            # Everything ever sent is not to be sent again by one click.
+            "bounded": bool(set(query) - {"endpoint"}),
+        }
+        return door.page(visit, "console_deliveries.html", **values)
+
+    @router.post("/deliveries/again")
+    async def again(request: Request) -> Response:
+        visit, fields = await door.posted(request, Role.LEAD)
+        query = _kept(fields)
+        by = visit.person.name
+        if one := _id(fields.get("delivery", "")):
+            count = await anyio.to_thread.run_sync(lambda: app.redelivery.one(one, by=by))
+        else:
+            count = await anyio.to_thread.run_sync(lambda: app.redelivery.all_of(_wanted(query, None), by=by))
+        app.worker.wake("delivery")
+        return told(f"/console/deliveries?{urlencode(query)}", visit.say("deliveries.done", n=count))
+
+    # ---- What is put aside
+
+    @router.get("/parked")
+    async def parked(request: Request) -> Response:
+        visit = await door.enter(request, Role.LEAD)
+        found = await anyio.to_thread.run_sync(app.quarantine.parked, _PARKED)
+        return door.page(visit, "console_parked.html", found=found, acts=visit.may("operator"))
+
+    @router.post("/parked/replay")
+    async def replay(request: Request) -> Response:
+        visit, fields = await door.posted(request, Role.OPERATOR)
+        by, asked = f"staff {visit.person.id}", fields.get("job", "")
+        ids = [one] if (one := _id(asked)) else None
+        if ids is None and asked != "all":
+            raise Wrong(422, "wrong.form")
+        try:
+            count = await anyio.to_thread.run_sync(app.quarantine.replay, ids, by)
+        except Refused:
+            # Somebody else was quicker.
+            count = 0
+        return told("/console/parked", visit.say("parked.replayed", n=count))
+
+    # ---- Reconciliation
+
+    @router.get("/reconcile")
+    async def reconcile(request: Request) -> Response:
+        visit = await door.enter(request, Role.LEAD)
+        first, last = (request.query_params.get(name, "") for name in ("from", "to"))
+        wrong: str | None = None
+        report: Report | None = None
+        try:
+            since, until = _days(first, last, zone, app.clock.now(), app.settings.report.reconcile_days)
+            report = await anyio.to_thread.run_sync(app.reconciliation.report, since, until)
+        except ValueError:
+            wrong = visit.say("reconcile.bad_day")
+        values: dict[str, Any] = {"report": report, "first": first[:10], "last": last[:10], "buckets": BUCKETS, "wrong": wrong}
+        return door.page(visit, "console_reconcile.html", status=422 if wrong else 200, **values)
+
+    return router
+
+
+def _kept(asked: Mapping[str, str]) -> dict[str, str]:
+    """The filters of an address or form, as further addresses repeat them; what makes no sense is passed over."""
+    found = {name: asked[name].strip()[:64] for name in _FILTERS if asked.get(name, "").strip()}
+    if found.get("type") not in (None, *(kind.value for kind in EventType)):
+        del found["type"]
+    if found.get("state") not in (None, *STATES):
+        del found["state"]
+    # A number is of plain letters; PostgreSQL cannot even be asked for one with NUL in it.
+    return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
+
+
+def _wanted(query: Mapping[str, str], before: int | None) -> Wanted:
+    return Wanted(
+        endpoint=query.get("endpoint", ""),
+        number=query.get("number", "").upper(),
+        type=query.get("type", ""),
+        state=query.get("state", ""),
+        before=before,
+    )
+
+
+def _id(spelt: str) -> int | None:
+    return int(spelt) if spelt.isascii() and spelt.isdigit() and len(spelt) <= _MOST_ID else None
+
+
+def _days(first: str, last: str, zone: ZoneInfo, now: datetime, days: int) -> tuple[datetime, datetime]:
+    """The period asked for; else the last days. Raises ValueError."""
+    since = _day(first, zone) if first else now - timedelta(days=days)
+    until = _day(last, zone) + timedelta(days=1) if last else now + timedelta(seconds=1)
+    return since, until
+
+
+def _day(spelt: str, zone: ZoneInfo) -> datetime:
+    at = datetime.fromisoformat(spelt).replace(tzinfo=zone)
+    if not 1971 <= at.year <= 9000:
+        raise ValueError
+    return at

@@ -1,0 +1,166 @@
+"""Pulling events over the API: after a cursor, waiting for more, as CloudEvents or as Standard Webhooks payloads; and the schemas."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+
+from gateway import event_schemas
+from gateway.bootstrap import App
+from gateway.cloudevents import BATCH
+from gateway.feed import MOST, Remembered, Slice
+from gateway.web.api import caller_of, json_of, needs
+from models.delivery import EventType
+from models.errors import TryLater
+from models.staff import Scope
+
+# Longest wait for a new event, and how often it is looked while somebody waits.
+MOST_WAIT, _LOOK_SECONDS = 60.0, 0.2
+# Most that wait at once.
+_MOST_WAITING = 1000
+
+
+class Bell:
+    """Rings when the feed has grown. One look for all who wait; none while nobody does."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    async def ring(self, seconds: float) -> bool:
+        """True when the feed has grown; False when it has not for so long."""
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(mine)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+        try:
+            await asyncio.wait_for(mine, seconds)
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.discard(mine)
+        return True
+
+    async def _look(self) -> None:
+        head: int | None = None
+        while self._waiting:
+            try:
+                now = await anyio.to_thread.run_sync(self._app.feed.head)
+            except TryLater:
+                await asyncio.sleep(_LOOK_SECONDS)
+                continue
+            # Whoever came before the first look has seen an older end.
+            if now != head:
+                for one in self._waiting:
+                    if not one.done():
+                        one.set_result(None)
+                head = now
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def router(app: App) -> APIRouter:
+    """The routes. The schemas are no secret; the events want a token of scope `events:read`."""
+    routes = APIRouter(prefix="/api/v1")
+    bell = Bell(app)
+    files = event_schemas.served()
+    reads = [Depends(needs(app, Scope.EVENTS_READ))]
+
+    async def whose(request: Request) -> str:
+        caller = await caller_of(app, request)
+        return caller.name if caller else ""
+
+    @routes.get(
+        "/events",
+        dependencies=reads,
+        summary="按提交次序拉取事件，可等待新事件。 Events in the order of their commits; `wait` seconds for new ones.",
+    )
+    async def events(request: Request, after: str = "", consumer: str = "", limit: int = 100, types: str = "", wait: float = 0) -> Response:
+        wanted = _types(types)
+        if not 1 <= limit <= MOST:
+            raise HTTPException(422, f"limit：1–{MOST} / limit: 1 to {MOST}")
+        if not 0 <= wait <= MOST_WAIT:
+            raise HTTPException(422, f"wait：0–{MOST_WAIT:g} 秒 / wait: 0 to {MOST_WAIT:g} seconds")
+        if consumer and not after:
+            known = await anyio.to_thread.run_sync(app.feed.remembered, await whose(request), _name(consumer))
+            after = known.cursor if known else ""
+        found = await anyio.to_thread.run_sync(app.feed.after, after, limit, wanted)
+        ends = asyncio.get_running_loop().time() + wait
+        while not found.entries and (left := ends - asyncio.get_running_loop().time()) > 0:
+            if bell.waiting >= _MOST_WAITING:
+                raise HTTPException(503, "等待的人太多 / too many wait", {"Retry-After": "5"})
+            await bell.ring(left)
+            found = await anyio.to_thread.run_sync(app.feed.after, found.next, limit, wanted)
+        return _answer(request, app, found, {"limit": limit, "types": types, "wait": wait})
+
+    @routes.get("/events/position/{name}", dependencies=reads, summary="读到哪里了。 How far a consumer has come.")
+    async def position(name: str, request: Request) -> dict[str, Any]:
+        known = await anyio.to_thread.run_sync(app.feed.remembered, await whose(request), _name(name))
+        if known is None:
+            raise HTTPException(404, "还没有记录 / nothing is remembered")
+        return _told(name, known)
+
+    @routes.put("/events/position/{name}", dependencies=reads, summary="记住读到哪里。 Remembers how far a consumer has come.")
+    async def remember(name: str, request: Request) -> dict[str, Any]:
+        body = await json_of(request, {"cursor": str}, ("cursor",))
+        kept = await anyio.to_thread.run_sync(app.feed.remember, await whose(request), _name(name), body["cursor"])
+        return _told(name, kept)
+
+    @routes.get("/schemas/", summary="事件的 JSON Schema。 The JSON Schemas of events.")
+    async def schemas() -> dict[str, list[str]]:
+        return {"schemas": [f"/api/v1/schemas/{name}" for name in sorted(files) if name != "asyncapi.json"]}
+
+    @routes.get("/schemas/{name}", summary="一份 JSON Schema。 One JSON Schema.")
+    async def schema(name: str) -> Response:
+        if name not in files or name == "asyncapi.json":
+            raise HTTPException(404, "没有这份模式 / there is no such schema")
+        return Response(files[name], media_type="application/schema+json")
+
+    @routes.get("/asyncapi.json", summary="AsyncAPI 文档。 The AsyncAPI document.")
+    async def asyncapi() -> Response:
+        return Response(files["asyncapi.json"], media_type="application/json")
+
+    return routes
+
+
+def _answer(request: Request, app: App, found: Slice, asked: dict[str, Any]) -> Response:
+    on = urlencode({"after": found.next, **{key: value for key, value in asked.items() if value}})
+    headers = {"Link": f'</api/v1/events?{on}>; rel="next"', "Jiesu-Next": found.next}
+    if BATCH in request.headers.get("accept", ""):
+        body = app.cloudevents.batch([entry.payload for entry in found.entries])
+        return Response(body, headers=headers, media_type=f"{BATCH}; charset=utf-8")
+    events = [json.loads(entry.payload) for entry in found.entries]
+    return JSONResponse({"events": events, "next": found.next, "more": found.more}, headers=headers)
+
+
+def _types(spelt: str) -> list[str]:
+    types = [name.strip() for name in spelt.split(",") if name.strip()]
+    for name in types:
+        if name not in list(EventType):
+            raise HTTPException(422, f"types：没有 {name[:40]} / types: there is no {name[:40]}")
+    return types
+
+
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name, re.ASCII):
+        raise HTTPException(
+            422, "名称：1–80 个字母、数字、点、下划线或连字符 / name: 1 to 80 letters, digits, dots, underscores or hyphens"
+        )
+    return name
+
+
+def _told(name: str, known: Remembered) -> dict[str, Any]:
+    at = known.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"name": name, "cursor": known.cursor, "at": at, "behind": known.behind}

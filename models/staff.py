@@ -33,9 +33,6 @@ class Scope(StrEnum):
     EXAMPLES_READ = "examples:read"
     EXAMPLES_WRITE = "examples:write"
     EVENTS_READ = "events:read"
-    # What was put aside, endpoints and deliveries: to see, and to send again.
-    HANDOFF_READ = "handoff:read"
-    HANDOFF_WRITE = "handoff:write"
 
 
 @dataclass(frozen=True, slots=True)

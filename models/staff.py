@@ -41,9 +41,6 @@ class Scope(StrEnum):
     PARKED_READ = "parked:read"
     PARKED_WRITE = "parked:write"
     EVENTS_READ = "events:read"
-    # What was put aside, endpoints and deliveries: to see, and to send again.
-    HANDOFF_READ = "handoff:read"
-    HANDOFF_WRITE = "handoff:write"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,11 +64,23 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("POST", "/api/v1/complaints/{n}/answers", {"text": "您好", "by": "甲"}, Scope.ANSWERS_WRITE),
     ("GET", "/api/v1/calls", None, Scope.COMPLAINTS_READ),
     ("POST", "/api/v1/calls/99/done", {"by": "甲"}, Scope.ANSWERS_WRITE),
+    ("GET", "/api/v1/events", None, Scope.EVENTS_READ),
+    ("GET", "/api/v1/events/position/nightly", None, Scope.EVENTS_READ),
+    ("PUT", "/api/v1/events/position/nightly", {"cursor": ""}, Scope.EVENTS_READ),
     ("POST", "/api/v1/examples/99", {"action": "keep", "by": "甲"}, Scope.EXAMPLES_WRITE),
     ("GET", "/api/v1/mailboxes", None, Scope.MAILBOXES_READ),
     ("GET", "/api/v1/parked", None, Scope.PARKED_READ),
     ("POST", "/api/v1/parked/99/replay", {}, Scope.PARKED_WRITE),
 )
+
+
+# What is open to all, and what wants a signature instead.
+WITHOUT_TOKEN = {
+    ("GET", "/api/v1/schemas/"),
+    ("GET", "/api/v1/schemas/{}"),
+    ("GET", "/api/v1/asyncapi.json"),
+    ("POST", "/api/v1/status"),
+}
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), CALLS)
@@ -94,22 +106,30 @@ def test_the_calls_above_are_all_there_are_and_the_document_names_them(gateway: 
     assert ask(gateway, "GET", "/api/v1/openapi.json", token="")[0] == 401
 
     def shape(path: str) -> str:
-        return path.replace("{n}", "{}").replace("/none", "/{}").replace("/99", "/{}")
+        return path.replace("{n}", "{}").replace("/none", "/{}").replace("/99", "/{}").replace("/nightly", "/{}")
 
     def named(path: str) -> str:
-        for name in ("{number}", "{version}", "{attachment}", "{call}", "{job_id}"):
+        for name in ("{number}", "{version}", "{attachment}", "{call}", "{job_id}", "{name}"):
             path = path.replace(name, "{}")
         return path
 
     there = {(method.upper(), named(path)) for path, methods in document["paths"].items() for method in methods}
-    assert there == {(method, shape(path)) for method, path, _, _ in CALLS}
+    assert there == {(method, shape(path)) for method, path, _, _ in CALLS} | WITHOUT_TOKEN
     for methods in document["paths"].values():
         for method, told in methods.items():
             # In Chinese and in English.
             assert "。 " in told["summary"]
             if method == "post":
                 assert "requestBody" in told
+            if method == "post" and told.get("security") != []:
                 assert "Idempotency-Key" in {one["name"] for one in told["parameters"]}
+    open_to_all = {
+        (method.upper(), named(path))
+        for path, methods in document["paths"].items()
+        for method, told in methods.items()
+        if told.get("security") == []
+    }
+    assert open_to_all == WITHOUT_TOKEN
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
 
 

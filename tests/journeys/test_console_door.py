@@ -112,6 +112,10 @@ PAGES = (
     ("GET", "/console/models/retraining"),
     ("GET", "/console/examples"),
     ("GET", "/console/examples/suspicious"),
+    ("GET", "/console/endpoints"),
+    ("GET", "/console/deliveries"),
+    ("GET", "/console/parked"),
+    ("GET", "/console/reconcile"),
     ("GET", "/console/nothing"),
     ("POST", "/console/complaints/TS-20261124-0001/corrections"),
     ("POST", "/console/undo"),
@@ -120,8 +124,11 @@ PAGES = (
     ("POST", "/console/models/promote"),
     ("POST", "/console/models/rollback"),
     ("POST", "/console/examples/1"),
+    ("POST", "/console/endpoints/tracker/test"),
+    ("POST", "/console/deliveries/again"),
+    ("POST", "/console/parked/replay"),
 )
-FOR_LEADS = [(method, path) for method, path in PAGES if "/models" in path or "/examples" in path]
+FOR_LEADS = [(method, path) for method, path in PAGES if re.search("/(models|examples|endpoints|deliveries|parked|reconcile)", path)]
 
 
 def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
@@ -148,6 +155,7 @@ def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
         )
         for method, path in named
     }
+    named = {(method, path.replace("tracker/test", "{name}/{action}")) for method, path in named}
     open_to_all = {(m, p) for m in ("GET", "POST") for p in ("/console/sign-in", "/console/invitation/{token}")}
     assert there == named | open_to_all
 

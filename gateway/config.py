@@ -269,7 +269,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "less_than_equal": ("不得大于 {le}", "must be at most {le}"),
     "finite_number": ("应为有限的数字", "must be a finite number"),
     "string_too_long": ("最多 {max_length} 字", "may have {max_length} characters at most"),
-    "missing": ("不可缺少", "must be there"),
+    "missing": ("必须给出", "must be given"),
     "enum": ("应为 {expected} 之一", "must be one of {expected}"),
     "literal_error": ("应为 {expected} 之一", "must be one of {expected}"),
     "string_too_short": ("不能为空", "may not be empty"),

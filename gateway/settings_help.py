@@ -63,7 +63,7 @@ def commented_file() -> str:
         if key.section != last:
             lines += ["", "## 可以写任意多个，去掉 ## 即可。 As many as you like; take the ## away.", f"## [[{key.section}]]"]
             last = key.section
-        lines += [f"## # {key.zh}", f"## # {key.en}", f"## {key.name} = {_toml(key.default) if key.default is not None else '...'}"]
+        lines += [f"## # {key.zh}", f"## # {key.en}", f"## {key.name} = {_toml('…' if key.default is None else key.default)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -81,6 +81,6 @@ def reference() -> str:
             lines += ["", f"### `[[{key.section}]]`", "", "可以写任意多个。 As many as you like; in the settings file only.", ""]
             lines += ["| key | default | 说明 | what it does |", "|---|---|---|---|"]
             last = key.section
-        default = "must be given" if key.default is None else f"`{_toml(key.default)}`"
+        default = "must be given 必填" if key.default is None else f"`{_toml(key.default)}`"
         lines.append(f"| `{key.name}` | {default} | {key.zh} | {key.en} |")
     return "\n".join(lines).strip() + "\n"

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from answering_house import FakeMailer
 from factories import FakeClock, mail, submission
 from fakes import FakeChampion, FakeSender
 
@@ -38,13 +39,15 @@ class House:
     def __init__(self, home: Path, endpoints: str = "", **environment: str) -> None:
         home.mkdir(exist_ok=True)
         (home / "jiesu.toml").write_text(endpoints, "utf-8")
-        self.clock, self.stream, self.sender = FakeClock(), io.StringIO(), Senders()
+        self.clock, self.stream, self.sender, self.mailer = FakeClock(), io.StringIO(), Senders(), FakeMailer()
         self.settings = config.load({"JIESU_HOME": str(home), "JIESU_TRACKER_URL": "http://x.example/tracker", **environment})
         self.build()
 
     def build(self) -> None:
         log = OperatorLog(stream=self.stream)
-        self.app = bootstrap.build(self.settings, clock=self.clock, log=log, sender=self.sender, champion=FakeChampion())
+        # Only used where the environment lets mail leave.
+        mailer = self.mailer if self.settings.mail.enabled else None
+        self.app = bootstrap.build(self.settings, clock=self.clock, log=log, sender=self.sender, champion=FakeChampion(), mailer=mailer)
 
     def complain(self, subject: str = "价格问题", body: str = "价格问题", sender: str = "林树 <lin@mail.example>") -> str:
         number = self.app.accept(submission(mail(subject, body, sender), at=self.clock.now())).number

@@ -84,7 +84,7 @@ def _aside(conn: Connection, numbers: Sequence[str], found: Facts) -> set[int]:
     aside = {r.submission_id for r in conn.execute(late) if r.parsed.get("aside") or r.parsed.get("details", {}).get("steers")}
     # The same mail once more makes no message; so many as the numbers that lead there say.
     same = select(j.joined, func.count()).where(j.joined.in_(numbers), j.by == "duplicate").group_by(j.joined)
-    for number, count in conn.execute(same).tuples():
+    for number, count in conn.execute(same):
         unread = conn.execute(select(s.id).where(s.number == number).order_by(s.id.desc())).scalars()
         aside.update([one for one in unread if one not in found.message and one not in found.intake][:count])
     return aside

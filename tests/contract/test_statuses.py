@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answering_house import MAIL
 from console_house import complain
 from factories import mail, submission
 from fakes import eventually
@@ -19,12 +20,13 @@ from handoff_house import House
 from hypothesis import given
 from hypothesis import strategies as st
 from running import RunningGateway
+from sqlalchemy import Connection
 from standardwebhooks.webhooks import Webhook
 
 from gateway import home
 from gateway.statuses import effect_of
 from gateway.store import answers, complaints, events, statuses
-from models.answer import AnswerKind, Way
+from models.answer import Answer, AnswerKind, AnswerState, Way
 from models.complaint import ALLOWED_MOVES, ComplaintState
 from models.errors import Refused
 from models.status import RANK, Effect, StatusCode, StatusReport
@@ -41,9 +43,14 @@ def report(number: str, status: str, **more: Any) -> StatusReport:
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def house(request: pytest.FixtureRequest, tmp_path: Path):
     url = {} if request.param == "sqlite" else {"JIESU_STORE_URL": request.getfixturevalue("postgres_url")}
-    made = House(tmp_path / "home", '[[endpoint]]\nname = "bi"\nurl = "http://x.example/bi"\nclasses = ["contract"]\n', **url)
+    made = House(tmp_path / "home", '[[endpoint]]\nname = "bi"\nurl = "http://x.example/bi"\nclasses = ["contract"]\n', **url, **MAIL)
     yield made
     made.app.close()
+
+
+def statuses_told(conn: Connection, number: str) -> list[Answer]:
+    """What the customer was told of the handling, beside that his mail arrived."""
+    return [one for one in answers.of_number(conn, number) if one.kind is AnswerKind.STATUS]
 
 
 def state(house: House, number: str) -> ComplaintState:
@@ -64,12 +71,11 @@ def test_a_complaint_goes_its_way_and_the_customer_hears_of_it(house: House) -> 
     assert take(report(number, "resolved", customer_text="已修好")).state is ComplaintState.RESOLVED
     assert state(house, number) is ComplaintState.RESOLVED
     with house.app.store.read() as conn:
-        told = answers.of_number(conn, number)
-        assert [(one.kind, one.way, one.to, one.body) for one in told] == [
-            (AnswerKind.STATUS, Way.EMAIL, "lin@mail.example", "工程师周三上门\n请留人"),
-            (AnswerKind.STATUS, Way.EMAIL, "lin@mail.example", "请提供房号"),
-            (AnswerKind.STATUS, Way.EMAIL, "lin@mail.example", "已修好"),
-        ]
+        told = statuses_told(conn, number)
+        assert [(one.way, one.to, one.state) for one in told] == [(Way.EMAIL, "lin@mail.example", AnswerState.WAITING)] * 3
+        for one, words in zip(told, ("工程师周三上门\n请留人", "请提供房号", "已修好"), strict=True):
+            assert words in one.body
+            assert number in one.body
         assert all("已派单" not in one.body for one in told)
         assert [one.report.internal_text for one in statuses.of(conn, number)][1] == "已派单"
     # What the customer adds is told, and the handling stays where it was.
@@ -88,7 +94,7 @@ def test_words_for_the_customer_go_where_he_complained(house: House, channel: Ch
     house.app.worker.drain()
     house.app.statuses.take(report(number, "accepted", customer_text="已受理"))
     with house.app.store.read() as conn:
-        assert [(one.way, one.to) for one in answers.of_number(conn, number)] == [(way, None)]
+        assert [(one.way, one.to) for one in statuses_told(conn, number)] == [(way, None)]
 
 
 def test_a_message_that_comes_twice_does_nothing_the_second_time(house: House) -> None:
@@ -99,7 +105,7 @@ def test_a_message_that_comes_twice_does_nothing_the_second_time(house: House) -
     assert (again.duplicate, again.effect) == (True, None)
     assert state(house, number) is ComplaintState.IN_PROGRESS
     with house.app.store.read() as conn:
-        assert len(statuses.of(conn, number)) == len(answers.of_number(conn, number)) == 1
+        assert len(statuses.of(conn, number)) == len(statuses_told(conn, number)) == 1
 
 
 def test_what_comes_late_is_kept_and_changes_nothing(house: House) -> None:
@@ -117,7 +123,7 @@ def test_what_comes_late_is_kept_and_changes_nothing(house: House) -> None:
     assert state(house, number) is ComplaintState.RESOLVED
     with house.app.store.read() as conn:
         assert len(statuses.of(conn, number)) == 6
-        assert answers.of_number(conn, number) == []
+        assert statuses_told(conn, number) == []
 
 
 def test_a_clock_that_is_ahead_silences_nobody(house: House) -> None:
@@ -332,6 +338,6 @@ def test_a_mail_is_told_once_more_when_it_is_taken_twice_at_once(gateway: Runnin
         found = list(threads.map(lambda _: post(gateway, body, id="same"), range(8)))
     assert sorted(answer["duplicate"] for _, answer in found) == [False] + [True] * 7
     with gateway.app.store.read() as conn:
-        assert len(answers.of_number(conn, number)) == 1
+        assert len(statuses_told(conn, number)) == 1
     eventually(lambda: gateway.log("StatusTaken"))
     assert mail

@@ -17,6 +17,7 @@ from gateway.web.answer_words import ANSWER_WORDS
 from gateway.web.call_words import CALL_WORDS
 from gateway.web.console_view import Times, percent, pieces, plain
 from gateway.web.console_words import CODES, WORDS, Say
+from gateway.web.handoff_words import HANDOFF_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
 from gateway.web.talk_words import TALK_WORDS
@@ -31,7 +32,7 @@ from models.verdict import ComplaintClass, Risk
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS, **MAILBOX_WORDS, **TALK_WORDS}
+ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS, **MAILBOX_WORDS, **TALK_WORDS, **HANDOFF_WORDS}
 
 
 def reason(term: str, weight: float, *spans: tuple[int, int]) -> dict[str, Any]:
@@ -109,7 +110,8 @@ def test_no_chance_is_shown_as_certainty() -> None:
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    assert len(ALL_WORDS) == len(WORDS) + len(LEARNING_WORDS) + len(ANSWER_WORDS) + len(CALL_WORDS) + len(MAILBOX_WORDS) + len(TALK_WORDS)
+    tables = (WORDS, LEARNING_WORDS, ANSWER_WORDS, CALL_WORDS, MAILBOX_WORDS, TALK_WORDS, HANDOFF_WORDS)
+    assert len(ALL_WORDS) == sum(map(len, tables))
     for key, (zh, en) in {**ALL_WORDS, **CODES}.items():
         assert zh, key
         assert en, key
@@ -127,7 +129,7 @@ def test_every_word_that_a_page_says_is_in_the_table_and_every_other_is_said() -
     ways = tuple(re.findall(r"""["']([\w.]+\.)["']\s*~""", text)) + tuple(re.findall(r'f"([\w.]+\.)\{', text))
     quoted = set(re.findall(r"""["']([\w.]+)["']""", text))
     # These are said by way of a value.
-    ways += ("span.", "ago.", "channel.", "priority.", "joined.by.", "claims.", "sender.result.")
+    ways += ("span.", "ago.", "channel.", "priority.", "joined.by.", "claims.", "sender.result.", "status.", "why.")
     assert [key for key in ALL_WORDS if key not in quoted and not key.startswith(ways)] == []
 
 

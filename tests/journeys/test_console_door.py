@@ -127,8 +127,27 @@ PAGES = (
     ("POST", "/console/endpoints/tracker/test"),
     ("POST", "/console/deliveries/again"),
     ("POST", "/console/parked/replay"),
+    ("GET", "/console/mailboxes"),
+    ("GET", "/console/mailboxes/raw/1"),
+    ("POST", "/console/mailboxes/look"),
+    ("POST", "/console/mailboxes/try-again"),
+    ("POST", "/console/mailboxes/replay"),
+    ("POST", "/console/complaints/TS-20261124-0001/answers"),
+    ("GET", "/console/complaints/TS-20261124-0001/chat"),
+    ("GET", "/console/complaints/TS-20261124-0001/chat/lines"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/take"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/hand-back"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/answers"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/typing"),
 )
-FOR_LEADS = [(method, path) for method, path in PAGES if re.search("/(models|examples|endpoints|deliveries|parked|reconcile)", path)]
+FOR_OPERATORS = [
+    (method, path) for method, path in PAGES if method == "POST" and path.startswith(("/console/mailboxes/", "/console/parked/"))
+]
+FOR_LEADS = [
+    (method, path)
+    for method, path in PAGES
+    if re.search("/(models|examples|endpoints|deliveries|parked|reconcile|mailboxes)", path) and (method, path) not in FOR_OPERATORS
+]
 
 
 def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
@@ -151,6 +170,7 @@ def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
             method,
             path.replace("examples/1", "examples/{number}")
             .replace("attachments/1", "attachments/{attachment}")
+            .replace("raw/1", "raw/{job}")
             .replace("/nothing", "/{rest:path}"),
         )
         for method, path in named
@@ -180,6 +200,14 @@ def test_what_is_for_leads_is_refused_to_agents_in_words(gateway: RunningGateway
     assert "您的角色是“客服专员”，这一页需要“领导小组”" in answer.text
     english = agent.ask(method, path, {"csrf": "x"} if method == "POST" else None, Accept_Language="en")
     assert "Your role is agent; this needs lead" in english.text
+
+
+@pytest.mark.parametrize(("method", "path"), FOR_OPERATORS)
+def test_what_is_for_operators_is_refused_to_leads(gateway: RunningGateway, method: str, path: str) -> None:
+    lead = person(gateway, f"lead {method} {path}", Role.LEAD)
+    answer = lead.ask(method, path, {"csrf": lead.csrf()})
+    assert answer.status == 403
+    assert "这一页需要“管理员”" in answer.text
 
 
 @pytest.mark.parametrize(("method", "path"), [one for one in PAGES if one[0] == "POST"])

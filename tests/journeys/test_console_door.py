@@ -112,8 +112,20 @@ PAGES = (
     ("GET", "/console/models/retraining"),
     ("GET", "/console/examples"),
     ("GET", "/console/examples/suspicious"),
+    ("GET", "/console/complaints/TS-20261124-0001/chat"),
+    ("GET", "/console/complaints/TS-20261124-0001/chat/lines"),
+    ("GET", "/console/mailboxes"),
+    ("GET", "/console/mailboxes/raw/1"),
     ("GET", "/console/nothing"),
     ("POST", "/console/complaints/TS-20261124-0001/corrections"),
+    ("POST", "/console/complaints/TS-20261124-0001/answers"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/take"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/hand-back"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/answers"),
+    ("POST", "/console/complaints/TS-20261124-0001/chat/typing"),
+    ("POST", "/console/mailboxes/look"),
+    ("POST", "/console/mailboxes/try-again"),
+    ("POST", "/console/mailboxes/replay"),
     ("POST", "/console/undo"),
     ("POST", "/console/sign-out"),
     ("POST", "/console/models/retrain"),
@@ -121,7 +133,9 @@ PAGES = (
     ("POST", "/console/models/rollback"),
     ("POST", "/console/examples/1"),
 )
-FOR_LEADS = [(method, path) for method, path in PAGES if "/models" in path or "/examples" in path]
+FOR_LEADS = [
+    (method, path) for method, path in PAGES if "/models" in path or "/examples" in path or (method == "GET" and "/mailboxes" in path)
+]
 
 
 def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
@@ -144,6 +158,7 @@ def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
             method,
             path.replace("examples/1", "examples/{number}")
             .replace("attachments/1", "attachments/{attachment}")
+            .replace("raw/1", "raw/{job}")
             .replace("/nothing", "/{rest:path}"),
         )
         for method, path in named

@@ -45,6 +45,8 @@ def ask(gateway: RunningGateway, method: str, path: str, body: Any = None, *, to
 CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/complaints/{n}", None, Scope.COMPLAINTS_READ),
     ("POST", "/api/v1/complaints", {"text": "x"}, Scope.COMPLAINTS_WRITE),
+    ("POST", "/api/v1/complaints/{n}/messages", {"text": "x"}, Scope.COMPLAINTS_WRITE),
+    ("GET", "/api/v1/complaints/{n}/status", None, Scope.COMPLAINTS_READ),
     ("GET", "/api/v1/review", None, Scope.REVIEW_READ),
     ("POST", "/api/v1/complaints/{n}/corrections", {"class": "price", "by": "甲"}, Scope.REVIEW_WRITE),
     ("GET", "/api/v1/models", None, Scope.MODELS_READ),

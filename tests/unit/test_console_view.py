@@ -16,6 +16,7 @@ from gateway import learning_service, rules
 from gateway.web.console_view import Times, percent, pieces, plain
 from gateway.web.console_words import CODES, WORDS, Say
 from gateway.web.learning_words import LEARNING_WORDS
+from gateway.web.talk_words import TALK_WORDS
 from models.assignment import Priority
 from models.complaint import Customer
 from models.correction import UNDONE, Correction, Source, last_words
@@ -26,7 +27,7 @@ from models.verdict import ComplaintClass, Risk
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-ALL_WORDS = {**WORDS, **LEARNING_WORDS}
+ALL_WORDS = {**WORDS, **LEARNING_WORDS, **TALK_WORDS}
 
 
 def reason(term: str, weight: float, *spans: tuple[int, int]) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def test_no_chance_is_shown_as_certainty() -> None:
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    assert not set(WORDS) & set(LEARNING_WORDS)
+    assert len(ALL_WORDS) == len(WORDS) + len(LEARNING_WORDS) + len(TALK_WORDS)
     for key, (zh, en) in {**ALL_WORDS, **CODES}.items():
         assert zh, key
         assert en, key

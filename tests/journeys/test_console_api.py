@@ -46,6 +46,8 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/complaints/{n}", None, Scope.COMPLAINTS_READ),
     ("GET", "/api/v1/complaints/{n}/attachments/none", None, Scope.COMPLAINTS_READ),
     ("POST", "/api/v1/complaints", {"text": "x"}, Scope.COMPLAINTS_WRITE),
+    ("POST", "/api/v1/complaints/{n}/messages", {"text": "x"}, Scope.COMPLAINTS_WRITE),
+    ("GET", "/api/v1/complaints/{n}/status", None, Scope.COMPLAINTS_READ),
     ("GET", "/api/v1/review", None, Scope.REVIEW_READ),
     ("POST", "/api/v1/complaints/{n}/corrections", {"class": "price", "by": "甲"}, Scope.REVIEW_WRITE),
     ("GET", "/api/v1/models", None, Scope.MODELS_READ),
@@ -68,7 +70,10 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/mailboxes", None, Scope.MAILBOXES_READ),
     ("GET", "/api/v1/parked", None, Scope.PARKED_READ),
     ("POST", "/api/v1/parked/99/replay", {}, Scope.PARKED_WRITE),
+    ("POST", "/api/v1/transcripts", {"turns": []}, Scope.TRANSCRIPTS_WRITE),
 )
+# These open to the customer's own token too (tests/journeys/test_customers_api.py).
+CUSTOMERS = {("POST", "/api/v1/complaints/{}/messages"), ("GET", "/api/v1/complaints/{}/status")}
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), CALLS)
@@ -102,7 +107,7 @@ def test_the_calls_above_are_all_there_are_and_the_document_names_them(gateway: 
         return path
 
     there = {(method.upper(), named(path)) for path, methods in document["paths"].items() for method in methods}
-    assert there == {(method, shape(path)) for method, path, _, _ in CALLS}
+    assert there == {(method, shape(path)) for method, path, _, _ in CALLS} | CUSTOMERS
     for methods in document["paths"].values():
         for method, told in methods.items():
             # In Chinese and in English.

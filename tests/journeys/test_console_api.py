@@ -72,7 +72,7 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("POST", "/api/v1/parked/99/replay", {}, Scope.PARKED_WRITE),
     ("POST", "/api/v1/transcripts", {"turns": []}, Scope.TRANSCRIPTS_WRITE),
 )
-# These open to the customer's own token too (tests/journeys/test_customers_api.py).
+# These open to the customer's own token too (tests/journeys/test_chat_by_http.py).
 CUSTOMERS = {("POST", "/api/v1/complaints/{}/messages"), ("GET", "/api/v1/complaints/{}/status")}
 
 

@@ -241,9 +241,9 @@ def test_the_chat_no_longer_says_that_the_class_is_being_confirmed(app: App) -> 
     number = app.accept(submission(raw, channel=Channel.CHAT, conversation="chat-9")).number
     app.clock.move(minutes=5)
     app.worker.drain()
-    assert app.records.standing("chat-9").review
+    assert app.records.standings([number])[number].review
     correct(app, number, PRICE)
-    standing = app.records.standing("chat-9")
+    standing = app.records.standings([number])[number]
     assert (standing.klass, standing.review) == ("price", False)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from factories import MORNING, submission
 from sqlalchemy import select
 
-from gateway.store import answers, call_joining, calls, complaints, submissions
+from gateway.store import answers, call_joining, calls, complaints, submissions, threads
 from gateway.store.bucket import BucketLedger
 from gateway.store.engine import Store
 from models.answer import Answer, AnswerKind, Way
@@ -59,9 +59,9 @@ def test_a_call_moves_with_all_that_was_made_of_it_and_its_number_leads_on(store
         assert call_joining.join(conn, fourth_id, fourth, first, MORNING, why)
         assert not call_joining.join(conn, fourth_id, fourth, first, MORNING, why)
     with store.read() as conn:
-        assert call_joining.resolve(conn, third) == second
-        assert call_joining.resolve(conn, fourth) == first
-        assert call_joining.resolve(conn, first) == first
+        assert threads.resolve(conn, third) == second
+        assert threads.resolve(conn, fourth) == first
+        assert threads.resolve(conn, first) == first
         assert set(complaints.load(conn, [first, second, third, fourth])) == {first, second}
         assert [call.submission_id for call in calls.of_numbers(conn, [second])[second]] == [second_id, third_id]
         assert [one.number for one in answers.of_number(conn, second)] == [second]
@@ -80,7 +80,7 @@ def test_a_number_that_led_to_one_that_is_joined_leads_on(store: Store) -> None:
     with store.write() as conn:
         conn.execute(insert(joined_numbers).values(number="TS-old", joined=second, at=MORNING, by="same_call"))
         assert call_joining.join(conn, second_id, second, first, MORNING, why)
-        assert call_joining.resolve(conn, "TS-old") == first
+        assert threads.resolve(conn, "TS-old") == first
 
 
 def test_a_ledger_keeps_the_newest_version(store: Store) -> None:

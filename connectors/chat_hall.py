@@ -36,6 +36,8 @@ _ANSWER_SECONDS, _ANSWER_AGAIN_SECONDS = 5.0, 1.0
 # So many talks are refreshed at once, so that nothing else waits long for the store.
 _REFRESHED_AT_ONCE = 200
 _ANSWERED_AT_ONCE = 40
+# How long the watch waits for pages that it tells something.
+_TELLING_SECONDS = 0.2
 
 # Everything that can be wrong with what a client sends: code → (Chinese, English).
 ERRORS: Mapping[str, tuple[str, str]] = {
@@ -98,6 +100,7 @@ class Hall:
         self._to_answer = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
+        self._slow: set[asyncio.Future[None]] = set()
 
     def start(self) -> None:
         """Begins to watch; call it in the loop. A second call does nothing."""
@@ -170,6 +173,10 @@ class Hall:
             await asyncio.wait_for(room.answered.wait(), _ANSWER_SECONDS)
         except TimeoutError:
             pass
+
+    def may_send(self, token: str) -> bool:
+        """Whether a talk of this token is open here: only then a file is worth reading."""
+        return TOKEN.fullmatch(token) is not None and conversation_key(token) in self._rooms
 
     async def upload(self, token: str, client_id: str, name: str, topic: str, raw: bytes, address: str) -> Receipt:
         """Takes a file in, of whoever has the token. Raises `ChatRefused` and `TryLater`."""
@@ -268,7 +275,13 @@ class Hall:
 
     async def _tell(self, moved: Mapping[str, TalkNow]) -> None:
         rooms = [(self._rooms[talk], now) for talk, now in moved.items() if talk in self._rooms]
-        await asyncio.gather(*(room.news(now) for room, now in rooms), return_exceptions=True)
+        telling = [asyncio.ensure_future(room.news(now)) for room, now in rooms]
+        if telling:
+            _, slow = await asyncio.wait(telling, timeout=_TELLING_SECONDS)
+            # A page that does not read is told in its own time, and holds up nobody else.
+            self._slow |= slow
+            for task in slow:
+                task.add_done_callback(self._slow.discard)
 
     async def _watch(self) -> None:
         """One look for all open talks: whether anything has happened at all, and only then to whom."""

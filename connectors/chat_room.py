@@ -59,6 +59,7 @@ class Room:
     visitor: Visitor
     sends: set[Send] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     times: deque[float] = field(default_factory=deque)
     begun: bool = False
@@ -88,9 +89,9 @@ class Room:
 
     async def news(self, now: TalkNow) -> None:
         """Tells every page of the room what is new to it."""
-        # A slow page must not hold up the others, and none of them the watch.
-        for told in self._fresh(now):
-            await self.tell(told)
+        async with self.telling:
+            for told in self._fresh(now):
+                await self.tell(told)
 
     def _fresh(self, now: TalkNow) -> Iterable[dict[str, Any]]:
         before = self.agent

@@ -28,6 +28,7 @@ from gateway.bootstrap import App, identity_secret
 from gateway.config import Settings
 from gateway.store.bucket import BucketLedger
 from gateway.web import app as web
+from gateway.web import chat as chat_pages
 from models.errors import BadSetting
 
 # The library's log quotes requests; faults of ours are told in the operator log.
@@ -38,6 +39,7 @@ logging.getLogger("uvicorn.error").propagate = False
 _LOOK_SECONDS = 10.0
 # How long a request may take to arrive whole, and how large its line and headers may be. The library knows no limit of either.
 _REQUEST_SECONDS, _MOST_HEAD_BYTES = 30.0, 65_536
+_UPLOADS, _UPLOAD_SECONDS = chat_pages.UPLOADS.encode(), 150.0
 # More than this waiting for a client that does not read (its own pings make us answer) is not waited for.
 _MOST_UNREAD_BYTES = 1_048_576
 # How long a thread may compute while the loop waits for the interpreter, in seconds; Python's own 0.005 costs each answer that much.
@@ -237,7 +239,9 @@ class _HttpProtocol(_Patience, HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def _look(self) -> None:
-        if self._awaited_since is not None and self.loop.time() - self._awaited_since > _REQUEST_SECONDS:
+        # A photo from a phone takes longer than a form.
+        patience = _UPLOAD_SECONDS if bytes(getattr(self, "url", b"")).startswith(_UPLOADS) else _REQUEST_SECONDS
+        if self._awaited_since is not None and self.loop.time() - self._awaited_since > patience:
             self.transport.close()
         super()._look()
 

@@ -33,7 +33,7 @@ def routes(app: App, chat: ChatDoor | None, pages: Environment, static: Path) ->
     origins = [origin.rstrip("/") for origin in settings.allowed_origins]
     # A page of these sites may show ours in a frame; nobody else may.
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; form-action 'none'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'none'; "
         f"base-uri 'none'; frame-ancestors 'self' {' '.join(origins)}"
     ).rstrip()
 
@@ -41,6 +41,10 @@ def routes(app: App, chat: ChatDoor | None, pages: Environment, static: Path) ->
         if chat is None:
             raise HTTPException(404, "在线对话未开放（chat.enabled）/ the chat is not open (chat.enabled)")
         return chat
+
+    def refused_with(refused: ChatRefused) -> Response:
+        told: dict[str, Any] = {"code": refused.code, "zh": refused.zh, "en": refused.en}
+        return JSONResponse(told, _STATUS.get(refused.code, 422))
 
     @router.get("/chat", response_class=HTMLResponse)
     async def page(request: Request, lang: str | None = None) -> Response:
@@ -78,6 +82,10 @@ def routes(app: App, chat: ChatDoor | None, pages: Environment, static: Path) ->
             raise HTTPException(403, "这个网站不可以发送文件 / this site may not send files")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         asked = request.query_params
+        token = token if scheme.lower() == "bearer" else ""
+        if not door.may_send(token):
+            # Before a byte of it is read.
+            return refused_with(ChatRefused("no_talk"))
         try:
             in_hand.acquire_on_behalf_of_nowait(request)
         except anyio.WouldBlock:
@@ -85,7 +93,7 @@ def routes(app: App, chat: ChatDoor | None, pages: Environment, static: Path) ->
         try:
             raw = await request.body()
             receipt = await door.upload(
-                token if scheme.lower() == "bearer" else "",
+                token,
                 asked.get("id", ""),
                 asked.get("name", "")[:1000],
                 asked.get("topic", ""),
@@ -93,8 +101,7 @@ def routes(app: App, chat: ChatDoor | None, pages: Environment, static: Path) ->
                 network_of(request.client.host if request.client else ""),
             )
         except ChatRefused as refused:
-            told: dict[str, Any] = {"code": refused.code, "zh": refused.zh, "en": refused.en}
-            return JSONResponse(told, _STATUS.get(refused.code, 422))
+            return refused_with(refused)
         finally:
             in_hand.release_on_behalf_of(request)
         return JSONResponse({"number": receipt.number, "duplicate": receipt.duplicate})

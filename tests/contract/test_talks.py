@@ -199,8 +199,11 @@ def test_a_file_is_kept_whole_with_its_name_and_is_told(app: App) -> None:
     assert app.talks.files(TALK) == {"c1"}
     with app.store.read() as conn:
         (row,) = conn.execute(select(messages).where(messages.c.number == number))
-    (kept,) = row.parsed["attachments"]
-    assert {key: kept[key] for key in kept if key != "id"} == {"filename": "漏水.png", "size": 1008, "mime_type": "image/png"}
+    (file,) = app.attachments.of_number(number)
+    assert row.parsed["attachments"] == [{"id": file.id, "filename": "漏水.png", "size": 1008, "mime_type": "image/png"}]
+    opened = app.attachments.open(number, file.id)
+    assert opened is not None
+    assert opened.content == b"\x89PNG\r\n\x1a\n" + bytes(1000)
     assert told(customer.again().entries)[0] == "file: 漏水.pn"
 
 

@@ -26,8 +26,10 @@ from gateway.attachments import Attachments
 from gateway.clock import SystemClock
 from gateway.flow import FLOW
 from gateway.intake import Intake
+from gateway.joining import Joiner
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
+from gateway.reply_token import ReplyTokens
 from gateway.store import jobs, migrations, submissions
 from gateway.store.engine import Store
 from gateway.worker import Worker
@@ -275,7 +277,16 @@ def run(mails: int, seed: int, folder: Path, keep: Path | None = None) -> Outcom
                 outcome.slow.append(number)
 
     pause = timedelta(seconds=0)
-    intake = Intake(store, {Channel.EMAIL: parse}, quiet=pause, longest_wait=pause, files=AttachmentLimits(50, 26_214_400))
+    intake = Intake(
+        store,
+        {Channel.EMAIL: parse},
+        Joiner(ReplyTokens("fuzz")),
+        lambda submission: False,
+        metrics,
+        quiet=pause,
+        longest_wait=pause,
+        files=AttachmentLimits(50, 26_214_400),
+    )
     worker = Worker(store, clock, FLOW[:1], {"intake": intake}, log, metrics, "fuzz")
     opener = Attachments(store, {Channel.EMAIL: mime.file_of})
     try:
@@ -286,7 +297,7 @@ def run(mails: int, seed: int, folder: Path, keep: Path | None = None) -> Outcom
                 receipts = submissions.take_in(store, conn, offered, ZoneInfo("Asia/Shanghai"), clock.now())
             taken = {number: receipt.submission_id for number, receipt in zip(some, receipts, strict=True)}
             worker.drain()
-            outcome.lost += _lost(store, some, taken)
+            outcome.lost += _lost(store, some, taken, {receipt.submission_id: receipt.number for receipt in receipts})
             outcome.files += _opened(store, opener, list(taken.values()), outcome)
             for number in {*outcome.lost, *outcome.slow, *outcome.crashed} & set(some):
                 if keep:
@@ -296,16 +307,20 @@ def run(mails: int, seed: int, folder: Path, keep: Path | None = None) -> Outcom
     return outcome
 
 
-def _lost(store: Store, some: dict[int, bytes], taken: dict[int, int]) -> list[int]:
+def _lost(store: Store, some: dict[int, bytes], taken: dict[int, int], numbers_given: dict[int, str]) -> list[int]:
+    """Mails that are neither a message, nor parked, nor known for the very same as one that is a message; or whose bytes have changed."""
     with store.read() as conn:
         kept = submissions.load(conn, list(taken.values()))
         told = set(conn.execute(select(messages.c.submission_id).where(messages.c.submission_id.in_(list(taken.values())))).scalars())
         numbers = {job.number for job in jobs.parked(conn, kind="intake")}
-    return [
-        number
-        for number, raw in some.items()
-        if kept[taken[number]][0].raw != raw or not (taken[number] in told) ^ (kept[taken[number]][1] in numbers)
-    ]
+
+    def kept_once(submission_id: int) -> bool:
+        number = kept[submission_id][1]
+        if submission_id in told:
+            return number not in numbers
+        return number in numbers or number != numbers_given[submission_id]
+
+    return [number for number, raw in some.items() if kept[taken[number]][0].raw != raw or not kept_once(taken[number])]
 
 
 def _opened(store: Store, opener: Attachments, ids: list[int], outcome: Outcome) -> int:

@@ -27,6 +27,10 @@ SECONDS = 20
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with RunningGateway(tmp_path_factory.mktemp("web"), smtp_enabled="false", drop_enabled="false", web_max_body_bytes=1000) as running:
+        # The doors open before the classifier is loaded.
+        deadline = time.monotonic() + 60
+        while ask(running, "/readyz").status != 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
         yield running
 
 

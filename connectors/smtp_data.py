@@ -28,7 +28,8 @@ class MailReader:
         data += piece
         end = data.find(_END, looked_at)
         if end < 0:
-            if len(data) - 2 > self._most_bytes:
+            # The last two bytes may be those of the end that are none of the mail's.
+            if len(data) - 4 > self._most_bytes:
                 # Heard out to its end, so that the sender reads why; but not kept.
                 self.too_large = True
                 del data[: -len(_END) + 1]

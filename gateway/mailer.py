@@ -87,6 +87,8 @@ class SmtpMailer:
                 with suppress(Exception):
                     await asyncio.wait_for(client.quit(), 2)
                 client.close()
+            # What was closed lets go of its socket in the next round of the loop.
+            await asyncio.sleep(0)
         return outcomes
 
     def _client(self) -> aiosmtplib.SMTP:

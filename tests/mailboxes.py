@@ -103,13 +103,22 @@ class MailServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*certificate())
-        server = await self._loop.create_server(
-            lambda: _Session(self, context), "127.0.0.1", 0, ssl=context if self.tls == "implicit" else None
-        )
+        sessions: list[_Session] = []
+
+        def session() -> _Session:
+            sessions.append(_Session(self, context))
+            return sessions[-1]
+
+        server = await self._loop.create_server(session, "127.0.0.1", 0, ssl=context if self.tls == "implicit" else None)
         self.port = server.sockets[0].getsockname()[1]
         self._up.set()
         await self._stop.wait()
         server.close()
+        for one in sessions:
+            if one.transport is not None:
+                one.transport.abort()
+        # What was aborted is closed in the next round of the loop.
+        await asyncio.sleep(0.01)
 
     def authenticate(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.smtp import SmtpDoor, SmtpOptions
@@ -57,6 +57,8 @@ def by_library(sent: bytes, limit: int) -> tuple[bytes | None, bytes]:
 
 
 @given(PIECES, PIECES, st.lists(st.integers(1, 7), max_size=30), st.sampled_from([LIMIT, 10_000]))
+# A mail just below the limit whose end comes in two pieces.
+@example([b"\r\n", b"\r\n", b"\r\n", b"\n.\n"], [], [6, 7], LIMIT)
 @settings(max_examples=250, deadline=None)
 def test_a_mail_ends_and_reads_as_the_library_has_it(said: list[bytes], after: list[bytes], cuts: list[int], limit: int) -> None:
     sent = b"".join(said) + b"\r\n.\r\n" + b"".join(after)

@@ -294,6 +294,8 @@ def test_it_can_be_cleared_from_a_shared_machine(page: Page, house: House) -> No
 def test_a_person_takes_over_writes_and_hands_back(page: Page, house: House) -> None:
     write(page, "产品质量，漏水三个月")
     ticked(page, 1)
+    # The machine has answered: the talk is known to staff.
+    expect(page.locator("#replies button").first).to_be_visible()
     house.gateway.app.worker.drain()
     number, desk = house.numbers()[0], house.gateway.app.talks
     desk.write(number, "周敏", "您好，师傅明天上午到。", "k1")

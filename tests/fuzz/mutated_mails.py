@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from connectors import mime
+from gateway.announcing import Announcer
 from gateway.attachments import Attachments
 from gateway.clock import SystemClock
 from gateway.flow import FLOW
@@ -35,6 +36,7 @@ from gateway.store.engine import Store
 from gateway.worker import Worker
 from models.attachment import AttachmentLimits
 from models.complaint import Parsed
+from models.endpoint import Audience
 from models.errors import Unreadable
 from models.submission import Channel, Submission
 from models.tables import attachments, messages
@@ -281,6 +283,7 @@ def run(mails: int, seed: int, folder: Path, keep: Path | None = None) -> Outcom
         store,
         {Channel.EMAIL: parse},
         Joiner(ReplyTokens("fuzz")),
+        Announcer(Audience({}), "http://127.0.0.1/api/v1/complaints", "fuzz"),
         lambda submission: False,
         metrics,
         quiet=pause,

@@ -77,16 +77,17 @@ class SmtpMailer:
                     if not connected:
                         shut = outcome
                     if client is not None and code not in (MailCode.REFUSED, MailCode.DEFERRED, MailCode.ADDRESS):
-                        client.close()
+                        _hang_up(client, client.transport)
                         client = None
                     elif client is not None and not await self._clean(client):
                         client = None
                 outcomes.append(outcome)
         finally:
             if client is not None:
+                transport = client.transport
                 with suppress(Exception):
                     await asyncio.wait_for(client.quit(), 2)
-                client.close()
+                _hang_up(client, transport)
             # What was closed lets go of its socket in the next round of the loop.
             await asyncio.sleep(0)
         return outcomes
@@ -132,9 +133,16 @@ class SmtpMailer:
         try:
             await asyncio.wait_for(client.rset(), 5)
         except Exception:
-            client.close()
+            _hang_up(client, client.transport)
             return False
         return True
+
+
+def _hang_up(client: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
+    """Closes a connection at once: TLS would wait for the other side's farewell, and the loop ends before that."""
+    client.close()
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
 
 
 class _AddressError(Exception):

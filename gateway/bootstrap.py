@@ -55,17 +55,16 @@ from gateway.reply_desk import ReplyDesk
 from gateway.reply_token import ReplyTokens
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
+from gateway.senders import endpoints_of
 from gateway.staffing import Staffing
 from gateway.statuses import Statuses
 from gateway.store import deliveries, installation, jobs, mailboxes, migrations, plans
 from gateway.store.engine import Store
 from gateway.talking import TalkDesk, TalkOptions
-from gateway.tracker import WebhookSender
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
 from models.attachment import AttachmentLimits
 from models.complaint import Customer
-from models.endpoint import Endpoint, EndpointKind
 from models.submission import Channel, Receipt, Submission
 
 # How each channel's bytes are read.
@@ -172,22 +171,6 @@ def base_address(settings: Settings) -> str:
     return web.public_url.rstrip("/") or f"{'https' if web.tls_certificate else 'http'}://{web.host}:{web.port}"
 
 
-def endpoints_of(settings: Settings, clock: Clock, installation_name: str, sender: Sender | None = None) -> Endpoints:
-    """Everybody who is told of events; `sender` stands in for all senders."""
-
-    def webhook(endpoint: Endpoint) -> Sender:
-        return sender or WebhookSender(
-            clock,
-            allow_private_hosts=endpoint.allow_private_hosts,
-            timeout_seconds=endpoint.timeout_seconds,
-            concurrency=endpoint.concurrency,
-        )
-
-    # A further kind of endpoint has its row here and its maker above.
-    makers = {EndpointKind.WEBHOOK: webhook}
-    return Endpoints(settings, clock, makers, CloudEvents(installation_name, base_address(settings)))
-
-
 def mail_server(settings: Settings) -> MailServer | None:
     """The server by which answers leave; None where outgoing mail is off."""
     mail = settings.mail
@@ -221,7 +204,7 @@ def operating(settings: Settings) -> Iterator[Operating]:
     store, clock = open_store(settings), SystemClock()
     with store.write() as conn:
         name = installation.name(store, conn)
-    endpoints = endpoints_of(settings, clock, name)
+    endpoints = endpoints_of(settings, clock, name, base_address(settings))
     log = OperatorLog(settings.log.format, settings.log.level)
     zone = ZoneInfo(settings.general.timezone)
     try:
@@ -268,7 +251,7 @@ def build(
     records = Records(store, in_force, links)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)
-    endpoints = endpoints_of(settings, clock, name, sender)
+    endpoints = endpoints_of(settings, clock, name, base_address(settings), sender)
     check_departments([served.endpoint for served in endpoints.served.values()], list(in_force.departments))
     if serving:
         with store.write() as conn:

@@ -177,8 +177,13 @@ def get(url: str) -> bytes:
 
 
 @contextmanager
-def gateway(folder: Path, name: str, *, tracker_url: str = "", working: bool = True, acceptors: int = 1) -> Iterator[Gateway]:
-    """A gateway on free ports with its home in `folder`. `working` False: its worker stands still, so that acceptance is alone."""
+def gateway(
+    folder: Path, name: str, *, tracker_url: str = "", working: bool = True, acceptors: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[Gateway]:
+    """A gateway on free ports with its home in `folder`, and `settings` of its own by the names of their variables.
+
+    `working` False: its worker stands still, so that acceptance is alone.
+    """
     home = folder / name
     env = {
         "JIESU_HOME": str(home),
@@ -190,7 +195,7 @@ def gateway(folder: Path, name: str, *, tracker_url: str = "", working: bool = T
         "JIESU_WEB_PUBLIC_URL": "http://127.0.0.1",
         "JIESU_DROP_ENABLED": "false",
         "JIESU_TRACKER_URL": tracker_url,
-    }
+    } | dict(settings or {})
     if working:
         with running(folder, "gateway.cli", "serve", env=env) as program:
             yield Gateway(program, partial(program.wait_for, home / "serve.json"))

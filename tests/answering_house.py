@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import migrated
 from factories import FakeClock, submission
 from fakes import FakeChampion, FakeSender
 from mailboxes import Taken
@@ -55,7 +56,12 @@ class AnsweringHouse:
         self.clock, self.sender, self.mailer, self.stream = FakeClock(), FakeSender(), FakeMailer(), io.StringIO()
         loaded = config.load({"JIESU_HOME": str(home)} | MAIL | {f"JIESU_{key.upper()}": value for key, value in settings.items()})
         self.app = bootstrap.build(
-            loaded, clock=self.clock, log=OperatorLog(stream=self.stream), sender=self.sender, champion=FakeChampion(), mailer=self.mailer
+            migrated.prepare(loaded),
+            clock=self.clock,
+            log=OperatorLog(stream=self.stream),
+            sender=self.sender,
+            champion=FakeChampion(),
+            mailer=self.mailer,
         )
 
     def mail(self, body: str = "合同问题：定金不退", subject: str = "定金纠纷", work: bool = True, **headers: str) -> Receipt:

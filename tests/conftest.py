@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dovecot
+import migrated
 import postgres
 import pytest
 
@@ -69,6 +70,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """A migrated store, of each kind in turn."""
+    migrated.put(store_url)
     opened = Store(store_url)
     migrations.upgrade(opened)
     yield opened

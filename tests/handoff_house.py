@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import migrated
 from answering_house import FakeMailer
 from factories import FakeClock, mail, submission
 from fakes import FakeChampion, FakeSender
@@ -47,7 +48,9 @@ class House:
         log = OperatorLog(stream=self.stream)
         # Only used where the environment lets mail leave.
         mailer = self.mailer if self.settings.mail.enabled else None
-        self.app = bootstrap.build(self.settings, clock=self.clock, log=log, sender=self.sender, champion=FakeChampion(), mailer=mailer)
+        self.app = bootstrap.build(
+            migrated.prepare(self.settings), clock=self.clock, log=log, sender=self.sender, champion=FakeChampion(), mailer=mailer
+        )
 
     def complain(self, subject: str = "价格问题", body: str = "价格问题", sender: str = "林树 <lin@mail.example>") -> str:
         number = self.app.accept(submission(mail(subject, body, sender), at=self.clock.now())).number

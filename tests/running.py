@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import migrated
 import uvloop
 from fakes import FakeChampion, FakeSender
 from sqlalchemy import select
@@ -102,7 +103,7 @@ class RunningGateway:
 
     def __enter__(self) -> Self:
         log = OperatorLog(stream=self._stream)
-        self.app: App = bootstrap.build(self.settings, log=log, sender=self.sender, champion=self.champion)
+        self.app: App = bootstrap.build(migrated.prepare(self.settings), log=log, sender=self.sender, champion=self.champion)
         # What the doors call, between them and the store.
         self.watched = Watched(self.app.acceptance)
         self.app.acceptance = self.watched  # type: ignore[assignment]

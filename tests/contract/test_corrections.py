@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import migrated
 import pytest
 from factories import FakeClock, mail, submission
 from fakes import FakeChampion, FakeSender
@@ -31,7 +32,7 @@ PRICE, CONTRACT, OTHER = ComplaintClass.PRICE, ComplaintClass.CONTRACT, Complain
 @pytest.fixture
 def app(store_url: str, tmp_path: Path) -> Iterator[App]:
     settings = config.load({"JIESU_HOME": str(tmp_path / "home"), "JIESU_STORE_URL": store_url})
-    made = bootstrap.build(settings, clock=FakeClock(), log=OperatorLog(), sender=FakeSender(), champion=FakeChampion())
+    made = bootstrap.build(migrated.prepare(settings), clock=FakeClock(), log=OperatorLog(), sender=FakeSender(), champion=FakeChampion())
     yield made
     made.close()
 

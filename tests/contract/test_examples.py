@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import migrated
 import pytest
 from factories import MORNING, FakeClock, mail, submission
 from fakes import FakeChampion, FakeSender
@@ -33,7 +34,9 @@ ROW = ExampleRow(0, IMPORTED, "k1", None, "a.csv", "email", "题", "多收了钱
 @pytest.fixture
 def app(store_url: str, tmp_path: Path) -> Iterator[App]:
     settings = config.load({"JIESU_HOME": str(tmp_path / "home"), "JIESU_STORE_URL": store_url})
-    made = bootstrap.build(settings, clock=FakeClock(), log=OperatorLog(stream=io.StringIO()), sender=FakeSender(), champion=FakeChampion())
+    made = bootstrap.build(
+        migrated.prepare(settings), clock=FakeClock(), log=OperatorLog(stream=io.StringIO()), sender=FakeSender(), champion=FakeChampion()
+    )
     yield made
     made.close()
 

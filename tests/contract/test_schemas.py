@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import migrated
 import pytest
 from event_schemas_check import breaks, judge
 from factories import MORNING, FakeClock, mail, submission
@@ -96,7 +97,9 @@ def test_events_of_old_are_still_valid(path: Path) -> None:
 @pytest.fixture
 def app(tmp_path: Path):
     settings = config.load({"JIESU_HOME": str(tmp_path), "JIESU_TRACKER_TYPES": "*"})
-    made = bootstrap.build(settings, clock=FakeClock(), log=OperatorLog(stream=io.StringIO()), sender=FakeSender(), champion=FakeChampion())
+    made = bootstrap.build(
+        migrated.prepare(settings), clock=FakeClock(), log=OperatorLog(stream=io.StringIO()), sender=FakeSender(), champion=FakeChampion()
+    )
     yield made
     made.close()
 

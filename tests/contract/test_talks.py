@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import migrated
 import pytest
 from factories import FakeClock
 from fakes import FakeChampion, FakeSender
@@ -31,7 +32,7 @@ TALK = "a" * 64
 @pytest.fixture
 def app(store_url: str, tmp_path: Path) -> Iterator[App]:
     settings = config.load({"JIESU_HOME": str(tmp_path / "home"), "JIESU_STORE_URL": store_url})
-    made = bootstrap.build(settings, clock=FakeClock(), log=OperatorLog(), sender=FakeSender(), champion=FakeChampion())
+    made = bootstrap.build(migrated.prepare(settings), clock=FakeClock(), log=OperatorLog(), sender=FakeSender(), champion=FakeChampion())
     yield made
     made.close()
 

@@ -38,6 +38,10 @@ def jiesu(environment: dict[str, str], *arguments: str) -> subprocess.CompletedP
     )
 
 
+# What processes do to one another does not depend on the database, whose leases are tested in contract/test_learning_loop.py.
+on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def taught(environment: dict[str, str]) -> Iterator[Store]:
     """A store with examples to learn from."""
@@ -122,6 +126,7 @@ def test_a_running_gateway_begins_what_waits_and_goes_on_answering(environment: 
     assert '"Fault"' not in gateway.read_text("utf-8")
 
 
+@on_sqlite
 def test_a_killed_retraining_is_told_at_once_and_another_can_be_asked_for(
     environment: dict[str, str], taught: Store, gateway: Path
 ) -> None:
@@ -137,6 +142,7 @@ def test_a_killed_retraining_is_told_at_once_and_another_can_be_asked_for(
     assert jiesu(environment, "retrain").returncode == 0
 
 
+@on_sqlite
 def test_a_gateway_that_ends_takes_its_retraining_along(environment: dict[str, str], taught: Store, tmp_path: Path) -> None:
     program = subprocess.Popen(
         [sys.executable, "-m", "gateway.cli", "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import migrated
 import pytest
 from factories import FakeClock, mail, submission
 from fakes import FakeChampion, FakeClassifier, FakeSender, throttled
@@ -36,7 +37,7 @@ class House:
 
     def build(self) -> App:
         log = OperatorLog(stream=self.stream)
-        return bootstrap.build(self.settings, clock=self.clock, log=log, sender=self.sender, champion=self.champion)
+        return bootstrap.build(migrated.prepare(self.settings), clock=self.clock, log=log, sender=self.sender, champion=self.champion)
 
     def restart(self) -> None:
         self.app.store.close()
@@ -441,7 +442,9 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     settings = config.load({"JIESU_HOME": str(tmp_path)})
     sender = FakeSender()
     log = OperatorLog(stream=FullDisk())
-    app = bootstrap.build(settings, clock=FakeClock(), log=log, sender=sender, champion=FakeChampion(FakeClassifier(explode_on="炸")))
+    app = bootstrap.build(
+        migrated.prepare(settings), clock=FakeClock(), log=log, sender=sender, champion=FakeChampion(FakeClassifier(explode_on="炸"))
+    )
     assert app.accept(submission(mail("合同问题"))).number
     app.accept(submission(mail("x", "炸")))
     app.worker.drain()

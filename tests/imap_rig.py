@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+import migrated
 from factories import FakeClock
 from imap_server import ImapServer
 from sqlalchemy import select
@@ -26,27 +25,10 @@ from gateway.mailboxes import StoreLedger
 from gateway.metrics import Metrics
 from gateway.oplog import OperatorLog
 from gateway.sections_mailbox import Mailbox
-from gateway.store import mailboxes, migrations
+from gateway.store import mailboxes
 from gateway.store.engine import Store
 from models.submission import Receipt, Submission
 from models.tables import mailbox_mails, submissions
-
-
-@cache
-def _template() -> bytes:
-    """A migrated SQLite file: to copy one is quicker than to migrate."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "store.db"
-        store = Store(f"sqlite:///{path}")
-        migrations.upgrade(store)
-        store.close()
-        return path.read_bytes()
-
-
-def _migrated(folder: Path) -> Path:
-    path = folder / "store.db"
-    path.write_bytes(_template())
-    return path
 
 
 class Rig:
@@ -58,7 +40,10 @@ class Rig:
         imap = {"tls": "none", "user": "tousu", "seconds": seconds}
         self.imap = ImapOptions("127.0.0.1", server.port, **{**imap, **self._options.pop("imap", {})})
         self._given = store
-        self.store = store or Store(f"sqlite:///{_migrated(folder)}")
+        url = f"sqlite:///{folder / 'store.db'}"
+        if store is None:
+            migrated.put(url)
+        self.store = store or Store(url)
         self._stream = io.StringIO()
         self.log = OperatorLog(stream=self._stream)
         self.acceptance = Acceptance(self.store, self.clock, ZoneInfo("Asia/Shanghai"), self.log, Metrics())

@@ -13,8 +13,9 @@ OPENS_AFTER = 5
 # How long until the next try once the circuit is open: after the first failed one, the second, …; the last again and again.
 _WAITS = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600, 900))
 _JITTER = 0.15
-# What a receiver answers when it is not the event that it dislikes: wrong secret, wrong address, away.
-_OF_THE_ENDPOINT = frozenset({401, 403, 404, 405, 407, 408})
+# What a receiver answers when it is not the event that it dislikes: wrong secret, wrong address, no such form, away. AMQP says 403, 404
+# and 406 where user, exchange or queue are not as they must be; 312, that no queue takes the event, is the event's.
+_OF_THE_ENDPOINT = frozenset({401, 403, 404, 405, 406, 407, 408})
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,11 +238,12 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, mail_door, mailboxes, mailer, terms, wording
+    from gateway import bootstrap, mail_door, mailboxes, mailer, senders, terms, wording
 
     settings = config.load()
     mail_door.smtp_options(settings)
     mailboxes.check_secrets(settings)
+    senders.check(settings)
     in_force = bootstrap.load_plan(settings)
     own = terms.read(settings.home)
     templates = wording.load(settings.home)

@@ -1,4 +1,4 @@
-"""The same events as CloudEvents 1.0: in HTTP headers, in one JSON text, or many in a batch."""
+"""The same events as CloudEvents 1.0: with their attributes beside the body, in one JSON text, or many in a batch."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ class CloudEvents:
 
     def binary(self, payload: str) -> tuple[bytes, dict[str, str]]:
         """Body and headers with the attributes in headers."""
+        body, kind, attributes = self.apart(payload)
+        headers = {f"ce-{name}": quote(value, safe=_PLAIN) for name, value in attributes.items()}
+        return body, headers | {"content-type": kind}
+
+    def apart(self, payload: str) -> tuple[bytes, str, dict[str, str]]:
+        """The body, its type, and the attributes as they are, which each protocol puts beside it in its own way."""
         told = json.loads(payload)
         attributes = self._attributes(told)
         kind = attributes.pop("datacontenttype")
-        headers = {f"ce-{name}": quote(str(value), safe=_PLAIN) for name, value in attributes.items()}
-        return _spelt(told["data"]), headers | {"content-type": kind}
+        return _spelt(told["data"]), kind, attributes
 
     def batch(self, payloads: Sequence[str]) -> bytes:
         """Many in one text."""

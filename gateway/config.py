@@ -39,6 +39,7 @@ from gateway.sections_handoff import EndpointSection
 from gateway.sections_mail import Mail
 from gateway.sections_mailbox import Mailbox, problem
 from gateway.sections_phone import Bucket, Phone
+from models.endpoint import without_password
 from models.errors import BadSetting
 
 
@@ -279,16 +280,17 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
 def _translated(error: ValidationError, values: Mapping[str, Any]) -> BadSetting:
     first = error.errors()[0]
     loc = first["loc"]
-    if loc[0] == "mailbox" and len(loc) > 1 and isinstance(loc[1], int):
-        # People know a mailbox by its name; one without has its place.
-        table = values["mailbox"][loc[1]]
+    kind = str(loc[0])
+    if kind in tables() and len(loc) > 1 and isinstance(loc[1], int):
+        # People know a mailbox or an endpoint by its name; one without has its place.
+        table = values[kind][loc[1]]
         name = table.get("name") if isinstance(table, dict) else None
-        loc = ("mailbox", name if isinstance(name, str) and name else f"#{loc[1] + 1}", *loc[2:])
+        loc = (kind, name if isinstance(name, str) and name else f"#{loc[1] + 1}", *loc[2:])
     key = ".".join(str(part) for part in loc)
-    if loc[0] == "mailbox" and len(loc) < 3:
+    if kind in tables() and len(loc) < 3:
         # The value may hold a password, and is not shown.
         return BadSetting(
-            key, "每个邮箱应为一节，写作 [[mailbox]]（两层方括号）", "each mailbox is a table of its own, written [[mailbox]]"
+            key, f"每个 {kind} 应为一节，写作 [[{kind}]]（两层方括号）", f"each {kind} is a table of its own, written [[{kind}]]"
         )
     context = first.get("ctx", {})
     wrong = context.get("error")
@@ -298,7 +300,8 @@ def _translated(error: ValidationError, values: Mapping[str, Any]) -> BadSetting
         zh, en = (s.format(**context) for s in _SENTENCES.get(first["type"], (f"不对（{first['msg']}）", f"is wrong ({first['msg']})")))
     code = "unknown_setting" if first["type"] == "extra_forbidden" else "bad_setting"
     if code == "bad_setting" and first["type"] != "missing" and not hidden(key):
-        zh, en = f"“{first['input']}” 不行，{zh}", f"'{first['input']}' will not do: {en}"
+        given = without_password(str(first["input"]))
+        zh, en = f"“{given}” 不行，{zh}", f"'{given}' will not do: {en}"
     return BadSetting(key, zh, en, code=code)
 
 

@@ -77,7 +77,7 @@ class Deliver:
     ) -> None:
         self._store, self._endpoint, self._sender, self._dress = store, endpoint, sender, dress
         self._stage, self._again, self._log, self._metrics = stage, again, log, metrics
-        # Whether nobody listened at the last try. After a start it is asked.
+        # Whether nobody listened at some try since it was last asked. After a start it is asked.
         self._away = True
         self._lock = threading.Lock()
         self._held = 0
@@ -146,8 +146,9 @@ class Deliver:
         before = self._trouble
         outcomes = self._sender.send(self._dress([pending for _, pending in to_send]))
         sent = [self._report(job, p, outcome, now, before) for (job, p), outcome in zip(to_send, outcomes, strict=True)]
-        if outcomes:
-            self._away = outcomes[-1].code is OutcomeCode.AWAY
+        if any(outcome.code is OutcomeCode.AWAY for outcome in outcomes):
+            # Until it is asked, even where another event gets through before that: what was tried in vain is sent at once then.
+            self._away = True
         if sent and (before is not None or any(outcome.code is not OutcomeCode.ACCEPTED for outcome in outcomes)):
             sent[0] = _with_write(sent[0], lambda conn: self._note(conn, outcomes, now))
         return reports + sent

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from gateway.announcing import test_payload
+from gateway.broker import topic
 from gateway.clock import Clock
 from gateway.cloudevents import CloudEvents
 from gateway.config import Settings
@@ -17,7 +18,7 @@ from gateway.keyring import Keyring, Secrets
 from gateway.sections import EVERY
 from gateway.store.events import PendingDelivery
 from models.delivery import EventType, Outcome, Outgoing
-from models.endpoint import Audience, Endpoint, EndpointKind, Filter, Format
+from models.endpoint import BROKERS, Audience, Endpoint, EndpointKind, Exchange, Filter, Format
 from models.errors import BadSetting, Refused
 
 # How long the former secret signs too, unless it is said otherwise.
@@ -55,6 +56,7 @@ def of_settings(settings: Settings) -> list[Endpoint]:
                 one.concurrency,
                 one.timeout_seconds,
                 tuple(one.allow_private_hosts),
+                Exchange(one.exchange, one.queue, one.password_file, one.tls_ca) if one.kind in BROKERS else None,
             )
         )
     return found
@@ -136,12 +138,17 @@ class Endpoints:
     def _outgoing(self, served: Served, secrets: Secrets, webhook_id: str, payload: str) -> Outgoing:
         form = served.endpoint.format
         headers: dict[str, str] = {}
-        body = payload.encode()
+        attributes: dict[str, str] = {}
+        body, broker = payload.encode(), served.endpoint.kind in BROKERS
         if form is Format.CLOUDEVENTS_STRUCTURED:
             body, headers = self._cloudevents.structured(payload)
+        elif form is Format.CLOUDEVENTS_BINARY and broker:
+            body, kind, attributes = self._cloudevents.apart(payload)
+            headers = {"content-type": kind}
         elif form is Format.CLOUDEVENTS_BINARY:
             body, headers = self._cloudevents.binary(payload)
-        return Outgoing(webhook_id, served.endpoint.url, secrets.new, body, secrets.old, headers)
+        where = topic(payload) if broker else ""
+        return Outgoing(webhook_id, served.endpoint.url, secrets.new, body, secrets.old, headers, where, attributes)
 
 
 def check_departments(endpoints: Sequence[Endpoint], departments: Sequence[str]) -> None:

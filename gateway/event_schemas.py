@@ -13,6 +13,7 @@ from typing import Any
 
 from models.assignment import Priority
 from models.delivery import EventType
+from models.endpoint import Exchange
 from models.status import StatusCode
 from models.submission import Channel
 from models.verdict import ComplaintClass, Decision, Risk
@@ -236,6 +237,7 @@ _EVENTS: Mapping[EventType, tuple[Mapping[str, _Schema], Mapping[str, _Schema], 
 }
 
 TEST = "endpoint.test"
+_EXCHANGE = Exchange().name
 STATUS = "complaint.status"
 
 
@@ -296,7 +298,7 @@ def asyncapi() -> _Schema:
         "info": {
             "title": "接诉 jiesu events",
             "version": "1",
-            "description": "Standard Webhooks 1.0.0 or CloudEvents 1.0 over HTTP; the same events by GET /api/v1/events.",
+            "description": "Standard Webhooks 1.0.0 or CloudEvents 1.0 over HTTP or AMQP 0-9-1; the same events by GET /api/v1/events.",
         },
         "defaultContentType": "application/json",
         "channels": {
@@ -304,9 +306,33 @@ def asyncapi() -> _Schema:
                 "address": None,
                 "description": "接收方的地址 / the address of an endpoint",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in sent},
-            }
+            },
+            "broker": {
+                "address": "{type}.{department}",
+                "description": "RabbitMQ 的 topic 交换机，CloudEvents 的 data 即下列内容的 data；没有部门的事件只有类型 / "
+                "a topic exchange of RabbitMQ; data of the CloudEvent is data of these; the type alone where there is no department",
+                "parameters": {
+                    "type": {"description": "事件类型 / the type of the event"},
+                    "department": {"description": "部门代码 / the code of the department"},
+                },
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in sent},
+                "bindings": {
+                    "amqp": {
+                        "is": "routingKey",
+                        "exchange": {"name": _EXCHANGE, "type": "topic", "durable": True},
+                        "bindingVersion": "0.3.0",
+                    }
+                },
+            },
         },
-        "operations": {"tell": {"action": "send", "channel": {"$ref": "#/channels/endpoint"}}},
+        "operations": {
+            "tell": {"action": "send", "channel": {"$ref": "#/channels/endpoint"}},
+            "publish": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/broker"},
+                "bindings": {"amqp": {"deliveryMode": 2, "bindingVersion": "0.3.0"}},
+            },
+        },
         "components": {
             "messages": {
                 name: {

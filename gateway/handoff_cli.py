@@ -38,7 +38,7 @@ def list_(as_json: Json = False) -> None:
     rows = [
         {
             "name": one.endpoint.name,
-            "url": one.endpoint.url,
+            "url": one.endpoint.shown_url,
             "state": one.circuit.value,
             "waiting": one.waiting.waiting,
             "parked": one.waiting.parked,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
+from gateway.broker import BrokerSender
 from gateway.clock import Clock
 from gateway.cloudevents import CloudEvents
-from gateway.config import Settings
+from gateway.config import Settings, secret_file
 from gateway.deliver import Sender
-from gateway.endpoints import Endpoints, MakeSender
+from gateway.endpoints import Endpoints, MakeSender, of_settings
+from gateway.rabbitmq import RabbitLink
 from gateway.tracker import WebhookSender
-from models.endpoint import Endpoint, EndpointKind
+from models.endpoint import Endpoint, EndpointKind, Exchange
 
 
 def endpoints_of(settings: Settings, clock: Clock, installation_name: str, address: str, sender: Sender | None = None) -> Endpoints:
@@ -27,9 +30,32 @@ def endpoints_of(settings: Settings, clock: Clock, installation_name: str, addre
             concurrency=endpoint.concurrency,
         )
 
+    def rabbitmq(endpoint: Endpoint) -> Sender:
+        return BrokerSender(
+            clock, _rabbitmq_link(settings, endpoint), concurrency=endpoint.concurrency, allow_private_hosts=endpoint.allow_private_hosts
+        )
+
     # A further kind of endpoint has its row here and its maker above.
-    makers: Mapping[EndpointKind, MakeSender] = {EndpointKind.WEBHOOK: webhook}
+    makers: Mapping[EndpointKind, MakeSender] = {EndpointKind.WEBHOOK: webhook, EndpointKind.RABBITMQ: rabbitmq}
     if sender is not None:
         standing_in = sender
         makers = {kind: lambda _: standing_in for kind in makers}
     return Endpoints(settings, clock, makers, CloudEvents(installation_name, address))
+
+
+def check(settings: Settings) -> None:
+    """Whether every broker's password and certificates can be read; connects to nobody. Raises `BadSetting`."""
+    for endpoint in of_settings(settings):
+        if endpoint.kind is EndpointKind.RABBITMQ:
+            _rabbitmq_link(settings, endpoint)
+
+
+def _rabbitmq_link(settings: Settings, endpoint: Endpoint) -> RabbitLink:
+    where = endpoint.exchange or Exchange()
+    in_url = unquote(urlsplit(endpoint.url).password or "")
+    file = settings.home / (where.password_file or f"secrets/endpoint-{endpoint.name}.password")
+
+    def password() -> str:
+        return in_url or secret_file(file, f"endpoint.{endpoint.name}.password_file")
+
+    return RabbitLink(endpoint, password, str(settings.home / where.tls_ca) if where.tls_ca else "")

@@ -9,8 +9,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import ipaddress
-import socket
 import threading
 import time
 from collections.abc import Coroutine, Sequence
@@ -23,6 +21,7 @@ import aiohttp
 
 from gateway.clock import Clock
 from gateway.keyring import secret_bytes
+from gateway.public_addresses import forbidden, listens, open_any, open_if_public
 from models.delivery import Outcome, OutcomeCode, Outgoing
 
 _T = TypeVar("_T")
@@ -38,6 +37,18 @@ def sign(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
     """
     signed = hmac.new(secret_bytes(secret), f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256)
     return "v1," + base64.b64encode(signed.digest()).decode()
+
+
+def signature(one: Outgoing, timestamp: int) -> dict[str, str]:
+    """The headers that a receiver verifies. `timestamp`: seconds, new for each try."""
+    return {
+        "webhook-id": one.webhook_id,
+        "webhook-timestamp": str(timestamp),
+        # Two while a secret is being replaced; the receiver takes either.
+        "webhook-signature": " ".join(
+            sign(secret, one.webhook_id, timestamp, one.body) for secret in (one.secret, one.old_secret) if secret
+        ),
+    }
 
 
 class WebhookSender:
@@ -68,18 +79,10 @@ class WebhookSender:
     def reachable(self, url: str) -> bool:
         """Whether somebody listens at the address; sends nothing."""
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        open_socket = _open if host.lower() in self._allowed else _open_if_public
         try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            for address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                with open_socket(address) as probe:
-                    probe.settimeout(1)
-                    if probe.connect_ex(address[4]) == 0:
-                        return True
-        except (OSError, ValueError):
+            return listens(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), self._allowed)
+        except ValueError:
             return False
-        return False
 
     def close(self) -> None:
         """Gives the connections back and ends the thread."""
@@ -107,23 +110,17 @@ class WebhookSender:
         if private not in self._sessions:
             connector = aiohttp.TCPConnector(
                 limit=self._concurrency,
-                socket_factory=_open if private else _open_if_public,
+                socket_factory=open_any if private else open_if_public,
                 keepalive_timeout=30,
             )
             self._sessions[private] = aiohttp.ClientSession(connector=connector, timeout=self._timeout, trust_env=False)
         return self._sessions[private]
 
     async def _send_one(self, one: Outgoing) -> Outcome:
-        timestamp = int(self._clock.now().timestamp())
         headers = {
             "content-type": "application/json; charset=utf-8",
             "user-agent": "jiesu",
-            "webhook-id": one.webhook_id,
-            "webhook-timestamp": str(timestamp),
-            # Two while a secret is being replaced; the receiver takes either.
-            "webhook-signature": " ".join(
-                sign(secret, one.webhook_id, timestamp, one.body) for secret in (one.secret, one.old_secret) if secret
-            ),
+            **signature(one, int(self._clock.now().timestamp())),
             **one.headers,
         }
         begun = time.perf_counter()
@@ -145,59 +142,12 @@ class WebhookSender:
             return Outcome(_why_not(error), None, time.perf_counter() - begun, type(error).__name__)
 
 
-class _PrivateAddressError(OSError):
-    """The address that was about to be connected to is not public."""
-
-
 def _why_not(error: BaseException) -> OutcomeCode:
-    if _forbidden(error):
+    if forbidden(error):
         return OutcomeCode.FORBIDDEN_ADDRESS
     # A certificate that is refused shows when somebody does listen.
     nobody = isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError)
     return OutcomeCode.AWAY if nobody else OutcomeCode.UNREACHABLE
-
-
-def _forbidden(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, _PrivateAddressError) or isinstance(getattr(seen, "os_error", None), _PrivateAddressError):
-            return True
-        if isinstance(seen, BaseExceptionGroup) and any(_forbidden(part) for part in seen.exceptions):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-def _open(address: Any) -> socket.socket:
-    family, kind, protocol, _, _ = address
-    return socket.socket(family, kind, protocol)
-
-
-def _open_if_public(address: Any) -> socket.socket:
-    ip = ipaddress.ip_address(address[4][0].partition("%")[0])
-    if not all(one.is_global and not one.is_multicast for one in _meant(ip)):
-        raise _PrivateAddressError(f"{ip} is not public")
-    return _open(address)
-
-
-# Prefixes of IPv6 that carry an IPv4 address in their last 32 bits: NAT64 (RFC 6052) and the old compatible form (RFC 4291 2.5.5.1).
-_CARRIERS = tuple(ipaddress.IPv6Network(prefix) for prefix in ("64:ff9b::/96", "::/96"))
-# Never public, though the standard library does not say so: local NAT64 (RFC 8215) and the old site-local form (RFC 3879).
-_NEVER = tuple(ipaddress.IPv6Network(prefix) for prefix in ("64:ff9b:1::/48", "fec0::/10"))
-
-
-def _meant(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """Every address that a packet to this one may end at."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return [ip]
-    if any(ip in network for network in _NEVER):
-        return [ipaddress.IPv4Address(0)]
-    inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-    if inner is None and any(ip in network for network in _CARRIERS):
-        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    if inner is not None:
-        return [inner]
-    return [ip]
 
 
 def _code(status: int) -> OutcomeCode:

@@ -62,14 +62,14 @@ class OutcomeCode(StrEnum):
     TIMEOUT = "timeout"
     # Nobody listens there: no connection could be made at all.
     AWAY = "away"
-    # A connection was made, and broke or was no HTTP.
+    # A connection was made, and broke or was not what it should be.
     UNREACHABLE = "unreachable"
     FORBIDDEN_ADDRESS = "forbidden_address"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt brought. `status` is the HTTP status, `retry_after` what the receiver asked for,
+    """What one attempt brought. `status` is the one of HTTP or AMQP, `retry_after` what the receiver asked for,
     `answer` the first bytes of what it said, `seconds` how long it took."""
 
     code: OutcomeCode
@@ -106,6 +106,7 @@ class Outgoing:
 
     old_secret: signs too while a secret is being replaced; empty otherwise.
     headers:    what the format of the body wants, instead of or beside the usual ones.
+    topic:      what a broker sorts by; empty for others. attributes: those of a CloudEvent that stand beside the body at a broker.
     """
 
     webhook_id: str
@@ -114,3 +115,5 @@ class Outgoing:
     body: bytes
     old_secret: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    topic: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)

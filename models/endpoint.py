@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from models.delivery import About, Event, EventType
 
@@ -14,15 +16,21 @@ class EndpointKind(StrEnum):
 
     # HTTP, signed by Standard Webhooks 1.0.0.
     WEBHOOK = "webhook"
+    # AMQP 0-9-1 to a topic exchange, with the same signature.
+    RABBITMQ = "rabbitmq"
+
+
+# The kinds that are brokers: events go there under a topic, to whoever has bound a queue to it.
+BROKERS = frozenset({EndpointKind.RABBITMQ})
 
 
 class Format(StrEnum):
-    """How an event is written for a webhook."""
+    """How an event is written."""
 
     STANDARD_WEBHOOKS = "standard-webhooks"
-    # CloudEvents 1.0, HTTP binding 3.1: attributes in headers, the data as the body.
+    # CloudEvents 1.0, HTTP and AMQP binding 3.1: attributes in headers, the data as the body.
     CLOUDEVENTS_BINARY = "cloudevents-binary"
-    # CloudEvents 1.0, HTTP binding 3.2: everything in the body.
+    # CloudEvents 1.0, HTTP and AMQP binding 3.2: everything in the body.
     CLOUDEVENTS_STRUCTURED = "cloudevents-structured"
 
 
@@ -52,10 +60,36 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """Where in a broker events go.
+
+    name: of the exchange. queue: of one that takes everything, and is made where there is none; empty for none.
+    password_file, tls_ca: files, relative to the home; empty for the usual ones.
+    """
+
+    name: str = "jiesu.events"
+    queue: str = ""
+    password_file: str = ""
+    tls_ca: str = ""
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown. What stands before the last @ is hidden even where the address is not well formed."""
+    try:
+        parts = urlsplit(url)
+        if parts.port != 0 and "@" not in parts.netloc:
+            return url
+    except ValueError:
+        pass
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:…@", url)
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Somebody who is told of events.
 
     rate_per_second: most tries in a second; 0 for no limit. concurrency: most tries at once, on each node.
+    exchange: None unless it is a broker.
     """
 
     name: str
@@ -67,6 +101,12 @@ class Endpoint:
     concurrency: int = 16
     timeout_seconds: float = 20.0
     allow_private_hosts: tuple[str, ...] = ()
+    exchange: Exchange | None = None
+
+    @property
+    def shown_url(self) -> str:
+        """Its address as it may be shown."""
+        return without_password(self.url)
 
 
 @dataclass(frozen=True, slots=True)

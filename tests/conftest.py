@@ -11,6 +11,7 @@ import dovecot
 import migrated
 import postgres
 import pytest
+import rabbitmq
 
 from gateway.store import migrations
 from gateway.store.engine import Store
@@ -44,6 +45,16 @@ def mail_server() -> Iterator[dovecot.Dovecot]:
     if program is None:
         pytest.skip(f"no Dovecot 2.3 that can be run here; install one with: {dovecot.HOW_TO_INSTALL}")
     with dovecot.running(program) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def message_broker() -> Iterator[rabbitmq.RabbitMq]:
+    """A real RabbitMQ."""
+    programs = rabbitmq.find()
+    if programs is None:
+        pytest.skip(f"no RabbitMQ that can be run here; install one with: {rabbitmq.HOW_TO_INSTALL}")
+    with rabbitmq.running(programs) as server:
         yield server
 
 

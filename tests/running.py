@@ -75,14 +75,14 @@ class Watched:
 class RunningGateway:
     """`with RunningGateway(tmp_path, smtp_max_bytes=1000) as gateway:` serves until the end of the block.
 
-    Settings are named as their environment variables, without JIESU_ and in small letters.
+    Settings are named as their environment variables, without JIESU_ and in small letters. wired: with the senders of the settings.
     """
 
     smtp: tuple[str, int]
     web: str
     drop: Path
 
-    def __init__(self, home: Path, *, sender: Any = None, champion: Any = None, **settings: object) -> None:
+    def __init__(self, home: Path, *, sender: Any = None, champion: Any = None, wired: bool = False, **settings: object) -> None:
         self.home = home
         free = {
             "JIESU_HOME": str(home),
@@ -92,7 +92,7 @@ class RunningGateway:
             "JIESU_DROP_SIDECAR_WAIT_SECONDS": "0",
         }
         self.settings = config.load(free | {f"JIESU_{key.upper()}": str(value) for key, value in settings.items()})
-        self.sender = sender or FakeSender()
+        self.sender = None if wired else sender or FakeSender()
         self.champion = champion or FakeChampion()
         self._stream = io.StringIO()
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)

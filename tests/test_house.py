@@ -50,6 +50,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "skops": ("classifiers.stored",),
     "ahocorasick_rs": ("classifiers.facets",),
     "aiohttp": ("gateway.tracker",),
+    "aio_pika": ("gateway.rabbitmq",),
+    "aiormq": ("gateway.rabbitmq",),
     "structlog": ("gateway.oplog",),
     "argon2": ("gateway.staffing", "gateway.relays"),
     "prometheus_client": ("gateway.metrics",),

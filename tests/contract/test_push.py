@@ -329,7 +329,7 @@ def test_a_test_is_signed_and_counts_nowhere(house: House) -> None:
         ('[[endpoint]]\nname = "a"\nurl = "http://a.example/"\n' * 2, "stands twice"),
         ('[[endpoint]]\nname = "Tracker!"\nurl = "http://a.example/"\n', "small letters"),
         ('[[endpoint]]\nname = "tracker"\nurl = "http://a.example/"\n', "not tracker"),
-        ('[[endpoint]]\nurl = "http://a.example/"\n', r"endpoint\.0\.name"),
+        ('[[endpoint]]\nurl = "http://a.example/"\n', r"endpoint\.#1\.name"),
         ('[[endpoint]]\nname = "a"\nurl = "ftp://a.example/"\n', "http://"),
         ('[[endpoint]]\nname = "a"\nurl = "http://a.example/"\ntypes = ["complaint.lost"]\n', "no event type"),
         ('[[endpoint]]\nname = "a"\nurl = "http://a.example/"\nclasses = ["weather"]\n', "no class"),

@@ -154,3 +154,6 @@ def test_asyncapi_and_openapi_carry_every_schema() -> None:
     carried = {name: message["payload"]["schema"] for name, message in document["components"]["messages"].items()}
     assert carried == {name: schema for name, schema in NOW.items() if name != "complaint.status.v1"}
     assert {kind.value for kind in EventType} < set(event_schemas.webhooks())
+    for channel in document["channels"].values():
+        assert set(channel["messages"]) == set(carried)
+    assert document["channels"]["broker"]["bindings"]["amqp"]["exchange"]["name"] == "jiesu.events"

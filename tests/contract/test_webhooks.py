@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from gateway import home, tracker
+from gateway import home, public_addresses, tracker
 from gateway.clock import SystemClock
 from gateway.tracker import WebhookSender, sign
 from models.delivery import OutcomeCode, Outgoing
@@ -223,7 +223,7 @@ def test_what_counts_as_public(address: str, public: bool) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     found = (family, socket.SOCK_STREAM, 6, "", (address, 80))
     if public:
-        tracker._open_if_public(found).close()
+        public_addresses.open_if_public(found).close()
     else:
         with pytest.raises(OSError, match="not public"):
-            tracker._open_if_public(found)
+            public_addresses.open_if_public(found)

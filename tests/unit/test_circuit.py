@@ -44,7 +44,14 @@ def test_it_waits_longer_each_time_but_never_for_hours() -> None:
     assert waits == [5, 15, 30, 60, 120, 300, *[600], *[900] * 9]
 
 
-@pytest.mark.parametrize(("outcome", "fault"), [(BAD_EVENT, False), (WRONG_SECRET, True), (OK, False), (BROKEN, True)])
+# Of a message broker: that no queue takes it is the event's, an exchange of another kind everybody's.
+NO_ROUTE, OTHER_KIND = (Outcome(OutcomeCode.CLIENT_ERROR, status, 0.1) for status in (312, 406))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fault"),
+    [(BAD_EVENT, False), (WRONG_SECRET, True), (OK, False), (BROKEN, True), (NO_ROUTE, False), (OTHER_KIND, True)],
+)
 def test_an_event_that_is_disliked_says_nothing_of_the_endpoint(outcome: Outcome, fault: bool) -> None:
     assert is_its_fault(outcome) is fault
     assert (after(None, [outcome] * 9, MORNING, no_stray) is not None) is fault

@@ -266,6 +266,23 @@ def test_when_the_tracker_is_back_what_waited_is_sent_at_once(house: House) -> N
     assert not deliver.idle(house.clock.now())
 
 
+def test_what_was_tried_in_vain_is_sent_at_once_though_another_got_through_first(house: House) -> None:
+    house.sender.away = True
+    house.app.accept(submission(mail("价格问题")))
+    house.app.worker.drain()
+    house.clock.move(seconds=10)
+    house.app.worker.drain()
+    assert len(house.sender.sent) == 2
+    house.sender.away = False
+    house.app.accept(submission(mail("合同问题")))
+    house.app.worker.drain()
+    # The third try of the first would come after five minutes.
+    assert len(house.payloads()) == 1
+    assert house.app.worker._steps["deliver:tracker"].idle(house.clock.now())
+    house.app.worker.drain()
+    assert len(house.payloads()) == 2
+
+
 def test_chat_lines_become_one_complaint_sorted_when_the_customer_pauses(house: House) -> None:
     numbers = {house.chat(line, f"c{n}").number for n, line in enumerate(["在吗", "我要投诉", "服务态度太差"])}
     assert len(numbers) == 1

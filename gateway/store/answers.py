@@ -182,7 +182,9 @@ def _call(row: Row[Any]) -> Call:
 def call_done(conn: Connection, answer_id: int, by: str, note: str, at: datetime) -> Answer | None:
     """Strikes a call off the list; None when it is not on it."""
     waiting = (answers.c.id == answer_id, answers.c.way == Way.CALL.value, answers.c.state == AnswerState.WAITING.value)
-    said = f"called: {by} 已致电 / {by} rang" + (f" · {note}" if note else "")
+    # Both halves carry the note, which must not itself look like where one half ends.
+    noted = f" · {note.replace(' / ', '/')}" if note else ""
+    said = f"called: {by} 已致电{noted} / {by} rang{noted}"
     done = conn.execute(update(answers).where(*waiting).values(state=AnswerState.SENT.value, sent_at=at, reason=said).returning(answers))
     row = done.first()
     return _answer(row) if row else None

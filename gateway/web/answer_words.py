@@ -26,7 +26,7 @@ ANSWER_WORDS: Mapping[str, tuple[str, str]] = {
     "answer.to": ("发往 {to}", "to {to}"),
     "answer.tries": ("发送记录", "Tries"),
     "answer.text": ("内容", "Text"),
-    "answer.call_hint": ("致电后运行 jiesu calls done {id}", "after the call: jiesu calls done {id}"),
+    "answer.call_list": ("在待回电名单上", "on the call list"),
     # ---- Mails that join, or claim to
     "joined.told": ("这封邮件收到时编号为 {number}，{how}，已并入本投诉。", "This mail came in as {number}; {how}, so it belongs here."),
     "joined.by.token": ("带有我方签发的回信标记", "it shows our signed token"),
@@ -43,6 +43,25 @@ ANSWER_WORDS: Mapping[str, tuple[str, str]] = {
     "claims.forward": ("这是一封转发邮件", "it is forwarded"),
     "claims.other_sender": ("发件人不同，也没有有效的回信标记", "the sender is another, and there is no valid token"),
     "claims.new_topic": ("主题完全不同", "the subject is quite another"),
+    # ---- Who is to be rung up
+    "nav.calls": ("待回电", "To ring"),
+    "callback.title": ("待回电的顾客", "Customers to ring up"),
+    "callback.hint": (
+        "这些话没法写给顾客，请打电话告知，打完点“已致电”。先来的在前。",
+        "Nobody can write to these customers; ring them up and press “Rung up”. Oldest first.",
+    ),
+    "callback.none": ("没有需要回电的顾客。", "Nobody is to be rung up."),
+    "callback.name": ("称呼", "Name"),
+    "callback.phone": ("电话", "Phone"),
+    "callback.unknown": ("未知", "unknown"),
+    "callback.no_phone": ("没有留下电话，请看投诉原文", "none was left; see the complaint"),
+    "callback.since": ("等待自", "Waiting since"),
+    "callback.why": ("为何致电", "Why by phone"),
+    "callback.say": ("要告知的话", "What to say"),
+    "callback.note": ("备注，例如顾客的答复或没打通（可不填）", "Note, e.g. what he answered (may be empty)"),
+    "callback.rung": ("已致电", "Rung up"),
+    "callback.done": ("{number} 已记为致电告知。", "{number} is noted as rung up."),
+    "callback.more": ("后面还有，处理完这些就会显示。", "There are more; they show once these are done."),
     # ---- Writing
     "reply.title": ("答复顾客", "Answer the customer"),
     "reply.hint": (

@@ -25,6 +25,7 @@ from gateway.web import (
     attachments,
     console,
     console_answers,
+    console_callbacks,
     console_chat,
     console_door,
     console_handoff,
@@ -232,6 +233,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     desk_pages, complaint_page = console.routes(app, door)
     web.include_router(desk_pages)
     web.include_router(console_answers.routes(app, door, complaint_page))
+    web.include_router(console_callbacks.routes(app, door))
     web.include_router(attachments.routes(app, door))
     web.include_router(console_chat.routes(app, door, chat))
     web.include_router(console_learning.routes(app, door, searching))

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from accessibility import violations
 from console_house import PASSWORD
 from contrast import CONTRASTS
 from fakes import eventually
@@ -127,3 +128,27 @@ def test_doubtful_roles_are_marked_and_a_call_without_words_is_to_be_called_back
     expect(page.locator(f".row[data-number='{silent}']")).to_contain_text("待回电")
     page.goto(f"{gateway.web}/console/complaints/{silent}")
     expect(page.locator("p.call-back")).to_contain_text("通话中没有听到顾客说话")
+
+
+def test_who_must_be_rung_up_is_rung_up_by_a_click(gateway: RunningGateway, new_context: NewContext, tmp_path: Path) -> None:
+    number = send(gateway, dialogue(("customer", "你好，我要投诉，合同里的定金不退。")), caller="13800000001", call_id="ring-1")
+    said = f"定金下周退。{HOSTILE}"
+    gateway.app.replies.write(number, said, by="王静", key="ring-1-answer-key")
+    page = signed_in(gateway, new_context(viewport={"width": 360, "height": 740}), f"/console/complaints/{number}")
+    # The complaint leads to its place on the list.
+    page.get_by_role("link", name="在待回电名单上").click()
+    card = page.get_by_role("region", name=number)
+    expect(card).to_contain_text("定金下周退。<img src=")
+    expect(card.get_by_role("link", name="13800000001")).to_have_attribute("href", "tel:13800000001")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert [pair for pair in page.evaluate(CONTRASTS) if pair["ratio"] < 4.5] == []
+    assert violations(page) == []
+    page.screenshot(path=tmp_path / "to-ring.png", full_page=True)
+    card.get_by_label("备注").fill("顾客同意")
+    card.get_by_role("button", name="已致电").click()
+    expect(page.get_by_role("status").filter(has_text=number)).to_have_text(f"{number} 已记为致电告知。")
+    expect(page.get_by_role("region", name=number)).to_have_count(0)
+    page.goto(f"{gateway.web}/console/complaints/{number}")
+    expect(page.locator("main")).to_contain_text("顾客同意")
+    # Somebody else was quicker: a clear answer, nothing done twice.
+    assert [call for call in gateway.app.replies.calls() if call.answer.number == number] == []

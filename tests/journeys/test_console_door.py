@@ -108,6 +108,8 @@ PAGES = (
     ("GET", "/console/complaints/TS-20261124-0001/originals/1"),
     ("GET", "/console/complaints/TS-20261124-0001/attachments/1"),
     ("GET", "/console/complaints/TS-20261124-0001/attachments/1/preview"),
+    ("GET", "/console/calls"),
+    ("POST", "/console/calls/1/done"),
     ("GET", "/console/models"),
     ("GET", "/console/models/retraining"),
     ("GET", "/console/examples"),
@@ -169,6 +171,7 @@ def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
         (
             method,
             path.replace("examples/1", "examples/{number}")
+            .replace("calls/1", "calls/{call}")
             .replace("attachments/1", "attachments/{attachment}")
             .replace("raw/1", "raw/{job}")
             .replace("/nothing", "/{rest:path}"),

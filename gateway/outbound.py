@@ -42,15 +42,15 @@ class Outbound:
     def letter(self, answer: Answer, thread: Thread, at: datetime) -> Letter:
         """The mail of an answer that has its `to` and `message_id`. The same answer makes the same mail but for its Date."""
         sender = self._sender
-        to = _reachable(_UNSAFE.sub("", answer.to or ""))
+        to = address_of(_UNSAFE.sub("", answer.to or ""))
         replies = self._tokens.reply_address(sender.address, answer.number) if sender.plus else sender.address
         known = [one for one in thread.message_ids if _ID.fullmatch(one) and one != answer.message_id]
         fields = [
             ("Date", format_datetime(at)),
-            ("From", _mailbox(sender.name, sender.address)),
-            ("Reply-To", _mailbox(sender.name, replies)),
+            ("From", spelt_mailbox(sender.name, sender.address)),
+            ("Reply-To", spelt_mailbox(sender.name, replies)),
             ("To", f"<{to}>"),
-            ("Subject", _words(f"{answer.subject} {self._tokens.tag(answer.number)}")),
+            ("Subject", spelt_words(f"{answer.subject} {self._tokens.tag(answer.number)}")),
             ("Message-ID", answer.message_id or ""),
         ]
         if known:
@@ -73,7 +73,7 @@ class Outbound:
         return Letter(sender.address, to, raw)
 
 
-def _reachable(address: str) -> str:
+def address_of(address: str) -> str:
     """The address with its domain in ASCII, so that only a local part beyond it asks the server for more (RFC 5891, RFC 6531)."""
     local, _, domain = address.rpartition("@")
     with suppress(UnicodeError):
@@ -81,7 +81,7 @@ def _reachable(address: str) -> str:
     return address
 
 
-def _words(text: str) -> str:
+def spelt_words(text: str) -> str:
     """Text as encoded words where it is not plain ASCII, folded (RFC 2047). Nothing of it can end a line."""
     text = " ".join(_UNSAFE.sub(" ", text).split())
     if text.isascii() and "=?" not in text and len(text) <= _LINE - 10:
@@ -102,11 +102,12 @@ def _encoded(piece: bytes) -> str:
     return f"=?utf-8?B?{base64.b64encode(piece).decode('ascii')}?="
 
 
-def _mailbox(name: str, address: str) -> str:
+def spelt_mailbox(name: str, address: str) -> str:
+    """A name and an address as a header has them."""
     name = " ".join(_UNSAFE.sub(" ", name).split())[:80]
     if not name:
         return f"<{address}>"
-    spelt = _words(name)
+    spelt = spelt_words(name)
     if spelt == name and _SPECIALS.search(name):
         spelt = '"' + re.sub(r'([\\"])', r"\\\1", name) + '"'
     return f"{spelt}\r\n <{address}>"

@@ -11,9 +11,10 @@ import hashlib
 import hmac
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -76,6 +77,13 @@ class WebhookSender:
             return []
         return self._run(self._send_all(outgoing))
 
+    def post(self, url: str, body: bytes, *, most_answer: int) -> Outcome:
+        """Posts one JSON body as it is, unsigned, under the same rules for addresses, and reads the answer up to `most_answer` bytes.
+
+        Never raises.
+        """
+        return self._run(self._gated_post(url, body, most_answer))
+
     def reachable(self, url: str) -> bool:
         """Whether somebody listens at the address; sends nothing."""
         parts = urlsplit(url)
@@ -118,16 +126,24 @@ class WebhookSender:
 
     async def _send_one(self, one: Outgoing) -> Outcome:
         headers = {
-            "content-type": "application/json; charset=utf-8",
-            "user-agent": "jiesu",
             **signature(one, int(self._clock.now().timestamp())),
             **one.headers,
         }
+        return await self._post(one.url, one.body, headers, _first_words)
+
+    async def _gated_post(self, url: str, body: bytes, most_answer: int) -> Outcome:
+        async with self._gate:
+            return await self._post(url, body, {}, partial(_whole, most=most_answer))
+
+    async def _post(
+        self, url: str, body: bytes, more: Mapping[str, str], reading: Callable[[aiohttp.StreamReader], Awaitable[bytes]]
+    ) -> Outcome:
+        headers = {"content-type": "application/json; charset=utf-8", "user-agent": "jiesu", **more}
         begun = time.perf_counter()
         try:
-            session = self._session((urlsplit(one.url).hostname or "").lower() in self._allowed)
-            async with session.post(one.url, data=one.body, headers=headers, allow_redirects=False) as response:
-                answer = (await response.content.read(_ANSWER_BYTES)).decode("utf-8", "replace")
+            session = self._session((urlsplit(url).hostname or "").lower() in self._allowed)
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                answer = (await reading(response.content)).decode("utf-8", "replace")
                 seconds = time.perf_counter() - begun
                 return Outcome(
                     _code(response.status),
@@ -140,6 +156,19 @@ class WebhookSender:
             return Outcome(OutcomeCode.TIMEOUT, None, time.perf_counter() - begun)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome(_why_not(error), None, time.perf_counter() - begun, type(error).__name__)
+
+
+async def _first_words(content: aiohttp.StreamReader) -> bytes:
+    """What has come of an answer that only a person may want to read."""
+    return await content.read(_ANSWER_BYTES)
+
+
+async def _whole(content: aiohttp.StreamReader, most: int) -> bytes:
+    """All of an answer that is to be understood, in however many pieces it comes."""
+    read = bytearray()
+    while len(read) < most and (piece := await content.read(most - len(read))):
+        read += piece
+    return bytes(read)
 
 
 def _why_not(error: BaseException) -> OutcomeCode:

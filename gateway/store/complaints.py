@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from gateway.store import open_terms
 from gateway.store.engine import Store
 from models.assignment import Assignment
 from models.complaint import ALLOWED_MOVES, TRIAGED_IN_PLACE, ComplaintState, Customer
@@ -183,7 +184,7 @@ def record_triage(
 
 
 def record_assignment(conn: Connection, complaint: ComplaintRow, *, assignment: Assignment, assignment_body: object, at: datetime) -> None:
-    """Keeps an assignment."""
+    """Keeps an assignment, with the terms that it sets."""
     conn.execute(
         insert(assignments).values(
             number=complaint.number,
@@ -195,6 +196,7 @@ def record_assignment(conn: Connection, complaint: ComplaintRow, *, assignment: 
             body=assignment_body,
         )
     )
+    open_terms.keep(conn, complaint.number, assignment, at)
 
 
 def record_correction(

@@ -295,6 +295,13 @@ def counts(conn: Connection) -> dict[tuple[str, str], int]:
     return {(kind, state): count for kind, state, count in found}
 
 
+def parked_by_reason(conn: Connection) -> dict[tuple[str, str, str], int]:
+    """How many jobs are parked, by kind, queue and reason code."""
+    columns = (jobs.c.kind, jobs.c.queue, jobs.c.reason_code)
+    found = conn.execute(select(*columns, func.count()).where(jobs.c.state == PARKED).group_by(*columns))
+    return {(kind, queue, code or ""): count for kind, queue, code, count in found}
+
+
 def oldest_due(conn: Connection, now: datetime) -> datetime | None:
     """When the job that has waited longest past its time was due; None when nothing waits."""
     due: datetime | None = conn.execute(select(func.min(jobs.c.run_at)).where(jobs.c.state == READY, jobs.c.run_at <= now)).scalar_one()

@@ -11,6 +11,7 @@ from models.tables.handoff import attempts, deliveries, disabled_endpoints, even
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
 from models.tables.learning import examples, retrainings, trained_models
 from models.tables.mailboxes import mailbox_mails, mailboxes
+from models.tables.notices import message_notices, notice_robots, notices, open_terms, robot_messages
 from models.tables.people import answered_requests, api_tokens, sessions, staff
 from models.tables.talks import statements, talk_says, talks
 
@@ -39,10 +40,15 @@ __all__ = [
     "mail_ids",
     "mailbox_mails",
     "mailboxes",
+    "message_notices",
     "messages",
     "metadata",
+    "notice_robots",
+    "notices",
+    "open_terms",
     "plans",
     "retrainings",
+    "robot_messages",
     "sessions",
     "staff",
     "statements",

@@ -33,6 +33,8 @@ complaints = Table(
     Column("last_event", String(64)),
     # Where in the review queue it stands, the least first; empty where nobody need look.
     Column("review_rank", Float),
+    # What came in lately is looked through for groups.
+    Index("ix_complaints_received_at", "received_at"),
     Index(
         "ix_complaints_review",
         "review_rank",

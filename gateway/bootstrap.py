@@ -18,6 +18,7 @@ from connectors import chat_lines, mime, transcripts, web_chat
 from connectors.mail_authenticity import Authenticity, AuthenticityOptions
 from gateway import config, home, plan, terms, wording
 from gateway.acceptance import Acceptance
+from gateway.alarms import Alarms, robots_of
 from gateway.announcing import Announcer
 from gateway.answer import AnswerByMail, Mailer
 from gateway.answering import Answering, new_message_id
@@ -55,6 +56,7 @@ from gateway.reply_desk import ReplyDesk
 from gateway.reply_token import ReplyTokens
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
+from gateway.robots import Robots
 from gateway.senders import endpoints_of
 from gateway.staffing import Staffing
 from gateway.statuses import Statuses
@@ -121,6 +123,8 @@ class App:
     redelivery: Redelivery
     reconciliation: Reconciliation
     nightly_reconciliation: NightlyReconciliation
+    # Who tells people, and what looks for what they are to be told.
+    alarms: Alarms
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -141,6 +145,7 @@ class App:
         """Gives everything back. The worker must have been stopped."""
         self.acceptance.close()
         self.endpoints.close()
+        self.alarms.robots.close()
         self.store.close()
 
 
@@ -196,6 +201,7 @@ class Operating:
     endpoints: Endpoints
     redelivery: Redelivery
     reconciliation: Reconciliation
+    robots: Robots
 
 
 @contextmanager
@@ -205,10 +211,14 @@ def operating(settings: Settings) -> Iterator[Operating]:
     with store.write() as conn:
         name = installation.name(store, conn)
     endpoints = endpoints_of(settings, clock, name, base_address(settings))
+    mailer = SmtpMailer(server) if (server := mail_server(settings)) else None
     log = OperatorLog(settings.log.format, settings.log.level)
     zone = ZoneInfo(settings.general.timezone)
     try:
-        yield Operating(endpoints, Redelivery(store, clock, endpoints, log), Reconciliation(store, clock, list(endpoints.served), zone))
+        robots = robots_of(settings, store, clock, log, load_plan(settings), name, base_address(settings), mailer)
+        reconciliation = Reconciliation(store, clock, list(endpoints.served), zone)
+        yield Operating(endpoints, Redelivery(store, clock, endpoints, log), reconciliation, robots)
+        robots.close()
     finally:
         endpoints.close()
         store.close()
@@ -259,20 +269,36 @@ def build(
     redelivery = Redelivery(store, clock, endpoints, log)
     metrics.watch_endpoints(redelivery.gauges)
     reconciliation = Reconciliation(store, clock, list(endpoints.served), zone)
+    by_kind = {stage.kind: stage for stage in FLOW}
+    node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
+    boxes = Mailboxes(settings, store, clock, log, node)
+    metrics.watch_mailboxes(boxes.gauges)
+    server = mail_server(settings)
+    mailer = mailer or (SmtpMailer(server) if server else None)
+    robots = robots_of(settings, store, clock, log, in_force, name, base_address(settings), mailer)
+    alarms = Alarms(settings, store, clock, log, metrics, in_force, robots, by_kind["notice"], list(endpoints.served), boxes)
+    if serving:
+        alarms.put_strangers_aside()
     nightly = NightlyReconciliation(
-        reconciliation, clock, log, zone, hour=settings.report.reconcile_hour, days=settings.report.reconcile_days
+        reconciliation,
+        clock,
+        log,
+        zone,
+        hour=settings.report.reconcile_hour,
+        days=settings.report.reconcile_days,
+        alarm=alarms.noticing.unexplained,
     )
     metrics.watch_unexplained(lambda: nightly.unexplained)
     announcer = Announcer(endpoints.audience, links, name)
-    by_kind = {stage.kind: stage for stage in FLOW}
     deliver_stage = by_kind["deliver"]
-    stages = [stage for stage in FLOW if stage is not deliver_stage] + [deliver_stage.of_queue(known) for known in endpoints.served]
+    stages = [stage for stage in FLOW if stage.kind not in ("deliver", "notice")]
+    stages += [deliver_stage.of_queue(known) for known in endpoints.served] + alarms.stages
     caution = Caution(store, settings.classifier.tolerated_error, log, tells=serving)
     examples = Examples(store, clock, Deidentifier(FieldFinder(in_force.estates)), log)
     drift = Drift(store, clock, champion, log)
     metrics.watch_drift(drift.gauges)
     correcting = Correcting(store, clock, in_force, announcer, log, examples)
-    mail, server = settings.mail, mail_server(settings)
+    mail = settings.mail
     tokens = ReplyTokens(mail.reply_secret or home.secret(settings.secrets_folder, "reply.secret", home.token))
     answering = Answering(store, wording.load(settings.home), in_force, mail, zone)
     outbound = Outbound(FromUs(mail.from_address, mail.from_name or mail.company, mail.plus_addresses, name), tokens)
@@ -280,6 +306,7 @@ def build(
     authenticity = Authenticity(
         AuthenticityOptions(smtp.senders, smtp.authserv_id, tuple(smtp.trusted_relays), tuple(smtp.dns_servers), smtp.dns_seconds)
     )
+    histories = Histories(store, settings.phone.join_days)
     steps: dict[str, Step] = {
         "intake": Intake(
             store,
@@ -292,12 +319,12 @@ def build(
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
             files=AttachmentLimits(settings.attachments.most, settings.attachments.largest_bytes),
         ),
-        "triage": Triage(store, champion, caution, in_force, announcer, metrics, answering, Histories(store, settings.phone.join_days)),
+        "triage": Triage(store, champion, caution, in_force, announcer, metrics, answering, histories, alarms.noticing),
         "check_sender": CheckSender(store, authenticity),
         "answer": AnswerByMail(
             store,
             outbound,
-            mailer or (SmtpMailer(server) if server else None),
+            mailer,
             partial(new_message_id, mail.from_address),
             by_kind["answer"],
             again,
@@ -310,10 +337,8 @@ def build(
         dress = endpoints.dressed(served.endpoint.name)
         delivering = Deliver(store, served.endpoint, served.sender, dress, stage, again, log, metrics)
         steps[stage.name] = gates[stage.name] = delivering
-    node = settings.general.node or f"{socket.gethostname()}-{os.getpid()}"
+    alarms.join(steps, gates)
     worker = Worker(store, clock, stages, steps, log, metrics, node, acceptance.give_way, gates)
-    boxes = Mailboxes(settings, store, clock, log, node)
-    metrics.watch_mailboxes(boxes.gauges)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
     return App(
         settings,
@@ -359,6 +384,7 @@ def build(
         redelivery=redelivery,
         reconciliation=reconciliation,
         nightly_reconciliation=nightly,
+        alarms=alarms,
         statuses=Statuses(store, clock, in_force, announcer, answering.tell, log),
     )
 

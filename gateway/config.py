@@ -39,6 +39,7 @@ from gateway.sections_handoff import EndpointSection
 from gateway.sections_mail import Mail
 from gateway.sections_mailbox import Mailbox, problem
 from gateway.sections_phone import Bucket, Phone
+from gateway.sections_robots import Notices, RobotSection
 from models.endpoint import without_password
 from models.errors import BadSetting
 
@@ -67,6 +68,8 @@ class Settings(BaseModel):
     report: Report = Report()
     log: Log = Log()
     mailbox: list[Mailbox] = []
+    notices: Notices = Notices()
+    robot: list[RobotSection] = []
 
     @property
     def store_url(self) -> str:
@@ -249,7 +252,7 @@ def sections() -> dict[str, type[Section]]:
 
 def tables() -> dict[str, type[Section]]:
     """The lists of tables of the settings file, written `[[name]]`, by name."""
-    return {"endpoint": EndpointSection, "mailbox": Mailbox}
+    return {"endpoint": EndpointSection, "robot": RobotSection, "mailbox": Mailbox}
 
 
 # What pydantic finds wrong, in our words: (Chinese, English). {…} are filled from the error's context.
@@ -307,7 +310,7 @@ def _translated(error: ValidationError, values: Mapping[str, Any]) -> BadSetting
 
 def hidden(key: str) -> bool:
     """Whether the value of a setting is never shown."""
-    return "secret" in key or "password" in key
+    return "secret" in key or "password" in key or (key.startswith("robot.") and key.endswith(".url"))
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,6 +5,7 @@
                Complaint  Assignment
                           Event
                           Answer  ──▶ answer ──▶ the customer's mail server
+                          Notice  ──▶ notify ──▶ people, by robots
 
 Each step writes its result and the next job in one transaction; the worker obeys what the step decides.
 """
@@ -74,6 +75,8 @@ OWN_FAULT = _seconds(1, 5, 30, 120, 600)
 WEBHOOK = _seconds(5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 # A mail server that does not take an answer: a day, as mail servers themselves do, but quicker at first (RFC 5321 4.5.4.1).
 MAIL = _seconds(15, 60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 28_800)
+# A robot that does not tell what it is to tell: most of a day, for a key that was changed is put right by a person.
+NOTICE = _seconds(15, 60, 300, 900, 1800, 3600, 7200, 14_400, 28_800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,14 @@ FLOW: tuple[Stage, ...] = (
     # Messages become a verdict and an assignment, by the batch, because the classifier is far cheaper so; and once all that the customer
     # wrote has been read, so that a chat that is caught up makes one event and not one a line.
     Stage(
-        "triage", 64, timedelta(seconds=120), OWN_FAULT, behind_parked=True, lane="sorting", after="intake", wakes=("delivery", "answering")
+        "triage",
+        64,
+        timedelta(seconds=120),
+        OWN_FAULT,
+        behind_parked=True,
+        lane="sorting",
+        after="intake",
+        wakes=("delivery", "answering", "notices"),
     ),
     # Whether a mail comes from the domain that it names. In a lane of its own, because the DNS may be slow and sorting waits for nothing.
     Stage("check_sender", 8, timedelta(seconds=600), OWN_FAULT, behind_parked=True, lane="senders"),
@@ -126,11 +136,13 @@ FLOW: tuple[Stage, ...] = (
     # An answer leaves by mail. In a lane of its own, for a mail server that hangs must hold up neither sorting nor delivery; and one that
     # cannot be sent does not keep the customer from hearing what comes after it.
     Stage("answer", 4, timedelta(seconds=600), MAIL, behind_parked=True, lane="answering"),
+    # People are told. Each robot has a queue and a lane of its own; all that waits goes in one message, so a claim takes much.
+    Stage("notice", 500, timedelta(seconds=600), NOTICE, behind_parked=True, lane="notices"),
 )
 
 # How many threads each lane has, by what stands before its colon. A batch of deliveries ends with its slowest, so several are under way
 # side by side.
-LANES: Mapping[str, int] = {"sorting": 1, "senders": 2, "delivery": 2, "answering": 2}
+LANES: Mapping[str, int] = {"sorting": 1, "senders": 2, "delivery": 2, "answering": 2, "notices": 1}
 
 # Claims in a row without a report after which a job is taken for one that kills its worker.
 MOST_UNREPORTED = 4

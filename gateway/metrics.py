@@ -33,6 +33,9 @@ class Metrics:
         self.mail_attempts = Counter(
             "jiesu_mail_attempts", "Tries of mailing an answer by how they ended.", ["code"], registry=self.registry
         )
+        self.robot_messages = Counter(
+            "jiesu_robot_messages", "Messages of robots to people by how they ended.", ["robot", "code"], registry=self.registry
+        )
         self.delivered_after = Histogram(
             "jiesu_accepted_to_delivered_seconds",
             "From acceptance to the endpoint's yes.",

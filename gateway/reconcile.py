@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -164,8 +164,20 @@ def _deliveries(facts: Facts, event: tuple[str, list[str] | None], endpoint: str
 class NightlyReconciliation:
     """Reconciles each day at an hour of the settings, while a gateway serves; a person is warned when something is unexplained."""
 
-    def __init__(self, making: Reconciliation, clock: Clock, log: OperatorLog, zone: ZoneInfo, *, hour: int, days: int) -> None:
+    def __init__(
+        self,
+        making: Reconciliation,
+        clock: Clock,
+        log: OperatorLog,
+        zone: ZoneInfo,
+        *,
+        hour: int,
+        days: int,
+        alarm: Callable[[Report, str, datetime], None],
+    ) -> None:
+        """`alarm` tells people of a report that leaves something unexplained: the report, its day, now."""
         self._making, self._clock, self._log, self._zone, self._hour, self._days = making, clock, log, zone, hour, days
+        self._alarm = alarm
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._done_on = ""
@@ -190,6 +202,9 @@ class NightlyReconciliation:
         if self._hour < 0 or here.hour != self._hour or day == self._done_on:
             return False
         report = self._making.days(self._days)
+        if report.unexplained:
+            # First, so that it is looked once more where this cannot be kept.
+            self._alarm(report, day, here)
         self._done_on, self.unexplained = day, report.unexplained
         if report.unexplained:
             why: Counter[str] = sum((one.why for one in report.endpoints.values()), Counter())

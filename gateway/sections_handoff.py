@@ -22,7 +22,8 @@ def _name(value: str) -> str:
     return value
 
 
-def _classes(values: list[str]) -> list[str]:
+def known_classes(values: list[str]) -> list[str]:
+    """A list of classes, each of which there is."""
     for value in values:
         if value not in list(ComplaintClass):
             known = ", ".join(ComplaintClass)
@@ -104,7 +105,7 @@ class EndpointSection(Section):
         json_schema_extra={"en": "where events are sent; for rabbitmq amqps://USER@HOST/VHOST"},
     )
     types: Types = _key([kind.value for kind in USUAL_TYPES], '告知哪些事件；["*"] 为全部', 'which events it is told of; ["*"] for all')
-    classes: Annotated[list[str], AfterValidator(_classes)] = _key([], "只告知这些类别；留空为全部", "only these classes; empty: all")
+    classes: Annotated[list[str], AfterValidator(known_classes)] = _key([], "只告知这些类别；留空为全部", "only these classes; empty: all")
     departments: list[str] = _key([], "只告知这些部门（代码）；留空为全部", "only these departments (codes); empty: all")
     estates: list[str] = _key([], "只告知这些楼盘；留空为全部", "only these estates; empty: all")
     format: Format = _key(

@@ -74,6 +74,14 @@ class Acknowledger(Protocol):
         ...
 
 
+class Alarm(Protocol):
+    """Tells people of risks (`gateway.noticing`)."""
+
+    def risks(self, conn: Connection, triaged: ticket.Triaged, now: datetime) -> None:
+        """Puts a notice down on the transaction of the triage, where there is anything new to tell."""
+        ...
+
+
 class Triage:
     """The step from messages to verdict, assignment and events. `histories`: what callers have complained of before."""
 
@@ -87,8 +95,9 @@ class Triage:
         metrics: Metrics,
         acknowledger: Acknowledger,
         histories: Histories,
+        alarm: Alarm,
     ) -> None:
-        self._acknowledger = acknowledger
+        self._acknowledger, self._alarm = acknowledger, alarm
         self._store, self._champion, self._decider, self._plan = store, champion, decider, plan
         self._announcer, self._metrics, self._histories = announcer, metrics, histories
 
@@ -193,6 +202,7 @@ class Triage:
                 self._announcer.announce(conn, self._received(complaint, messages[0], now))
             self._announcer.announce(conn, said)
             self._announcer.announce(conn, event)
+            self._alarm.risks(conn, triaged, now)
             del log[2:]
             if kind is EventType.ROUTED:
                 told = self._acknowledger.acknowledge(conn, triaged, now)

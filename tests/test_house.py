@@ -17,7 +17,7 @@ MODULES = {
     for folder in OURS
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
-STEPS = ("gateway.intake", "gateway.triage", "gateway.check_sender", "gateway.deliver", "gateway.answer")
+STEPS = ("gateway.intake", "gateway.triage", "gateway.check_sender", "gateway.deliver", "gateway.answer", "gateway.notify")
 # What steps and the records they make may know of the house.
 STEP_FRIENDS = (
     "gateway.store",
@@ -63,6 +63,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.sections_mail",
         "gateway.sections_mailbox",
         "gateway.sections_phone",
+        "gateway.sections_robots",
     ),
     "openpyxl": ("gateway.spreadsheets",),
     "alembic": ("gateway.store.migrations",),
@@ -79,6 +80,8 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.answering",
         "gateway.joining",
         "gateway.call_records",
+        "gateway.noticing",
+        "gateway.notice_watch",
     ),
     "typer": (
         "gateway.cli",
@@ -91,6 +94,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
         "gateway.handoff_cli",
+        "gateway.robots_cli",
     ),
     "rich": (
         "gateway.cli",
@@ -103,6 +107,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
         "gateway.handoff_cli",
+        "gateway.robots_cli",
     ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve", "gateway.acceptor"),
@@ -196,6 +201,7 @@ def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
         "gateway.handoff_cli",
+        "gateway.robots_cli",
     )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}

@@ -23,6 +23,7 @@ from gateway import (
     mailboxes_cli,
     people,
     questions,
+    robots_cli,
     settings_help,
     staff,
     templates_cli,
@@ -238,13 +239,14 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, mail_door, mailboxes, mailer, senders, terms, wording
+    from gateway import bootstrap, mail_door, mailboxes, mailer, robots, senders, terms, wording
 
     settings = config.load()
     mail_door.smtp_options(settings)
     mailboxes.check_secrets(settings)
     senders.check(settings)
     in_force = bootstrap.load_plan(settings)
+    tellers = robots.of_settings(settings, list(in_force.departments))
     own = terms.read(settings.home)
     templates = wording.load(settings.home)
     server = bootstrap.mail_server(settings)
@@ -264,6 +266,7 @@ def check_config() -> None:
         out.print(
             f"  mailbox {box.name}: {box.user} @ {box.host}:{box.port} {box.folder}{'' if box.enabled else '（停用 off）'}", markup=False
         )
+    out.print("".join(f"  robot {one.name}: {one.kind.value}\n" for one in tellers), markup=False, end="")
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
     if server is None:
         out.print("未启用外发邮件：顾客收不到邮件回执（mail.enabled）  outgoing mail is off: no acknowledgements by mail (mail.enabled)")
@@ -408,6 +411,7 @@ cli.command()(templates_cli.templates)
 cli.add_typer(mailboxes_cli.mailboxes_cli, name="mailboxes")
 cli.add_typer(handoff_cli.endpoints_cli, name="endpoints")
 cli.add_typer(handoff_cli.report_cli, name="report")
+cli.add_typer(robots_cli.robots_cli, name="robots")
 
 
 if __name__ == "__main__":

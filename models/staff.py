@@ -41,6 +41,8 @@ class Scope(StrEnum):
     PARKED_READ = "parked:read"
     PARKED_WRITE = "parked:write"
     EVENTS_READ = "events:read"
+    ROBOTS_READ = "robots:read"
+    ROBOTS_WRITE = "robots:write"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,14 @@ from gateway.web import (
     console_handoff,
     console_learning,
     console_mailboxes,
+    console_robots,
     console_view,
     customers_api,
     feed_api,
     learning_api,
     mailboxes_api,
     reviews,
+    robots_api,
     status_api,
     transcripts_api,
 )
@@ -226,6 +228,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(transcripts_api.router(app))
     web.include_router(learning_api.router(app, searching))
     web.include_router(mailboxes_api.router(app))
+    web.include_router(robots_api.router(app))
     web.include_router(feed_api.router(app))
     web.include_router(status_api.router(app))
     console_door.install(web, door)
@@ -239,6 +242,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(console_learning.routes(app, door, searching))
     web.include_router(console_mailboxes.routes(app, door))
     web.include_router(console_handoff.routes(app, door))
+    web.include_router(console_robots.routes(app, door))
 
     @web.get("/console/{rest:path}", include_in_schema=False)
     async def no_such_page(rest: str, request: Request) -> Response:

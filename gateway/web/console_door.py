@@ -33,12 +33,12 @@ _TOLD = "jiesu-told"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of a person who is signed in. `warnings`: what a lead should see on every page."""
+    """One request of a person who is signed in. `warnings`: what a lead should see on every page, and which page says more."""
 
     request: Request
     session: Session
     say: Say
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
     # Endpoints that somebody must look at.
     troubles: tuple[str, ...] = ()
 
@@ -110,10 +110,15 @@ class Door:
             return Visit(request, session, say)
         return Visit(request, session, say, *await anyio.to_thread.run_sync(self._warnings, say))
 
-    def _warnings(self, say: Say) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _warnings(self, say: Say) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
         failing, expiring = self._app.mailboxes.warnings()
-        told = [("warning.mailboxes", ", ".join(failing)), ("warning.tokens", ", ".join(expiring))]
-        return tuple(say(key, names=names) for key, names in told if names), tuple(self._app.redelivery.troubles())
+        told = [
+            ("warning.mailboxes", failing, "/console/mailboxes"),
+            ("warning.tokens", expiring, "/console/mailboxes"),
+            ("warning.robots", self._app.alarms.robots.failing(), "/console/robots"),
+        ]
+        warnings = tuple((say(key, names=", ".join(names)), page) for key, names, page in told if names)
+        return warnings, tuple(self._app.redelivery.troubles())
 
     async def posted(self, request: Request, role: Role = Role.AGENT) -> tuple[Visit, dict[str, str]]:
         """Who asks for a change, and the fields of the form. Raises `Wrong` unless the session's own CSRF token came along."""

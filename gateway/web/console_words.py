@@ -13,6 +13,7 @@ from gateway.web.call_words import CALL_WORDS
 from gateway.web.handoff_words import HANDOFF_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
+from gateway.web.robot_words import ROBOT_WORDS
 from gateway.web.talk_words import TALK_WORDS
 
 Language = Literal["zh", "en"]
@@ -258,6 +259,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "step.deliver": ("投递", "delivery"),
     "step.answer": ("回复", "answer"),
     "step.check_sender": ("核对发件人", "checking the sender"),
+    "step.notice": ("提醒", "notice"),
     "event.complaint.routed": ("首次派单", "routed"),
     "event.complaint.rerouted": ("改派", "rerouted"),
     "event.complaint.updated": ("有新内容", "updated"),
@@ -314,6 +316,7 @@ class Say:
             or MAILBOX_WORDS.get(key)
             or TALK_WORDS.get(key)
             or HANDOFF_WORDS.get(key)
+            or ROBOT_WORDS.get(key)
             or LEARNING_WORDS[key]
         )
         words = pair[self._place]

@@ -74,6 +74,9 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/mailboxes", None, Scope.MAILBOXES_READ),
     ("GET", "/api/v1/parked", None, Scope.PARKED_READ),
     ("POST", "/api/v1/parked/99/replay", {}, Scope.PARKED_WRITE),
+    ("GET", "/api/v1/robots", None, Scope.ROBOTS_READ),
+    ("GET", "/api/v1/notices", None, Scope.ROBOTS_READ),
+    ("POST", "/api/v1/robots/none/test", {}, Scope.ROBOTS_WRITE),
 )
 
 

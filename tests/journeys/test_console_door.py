@@ -134,6 +134,8 @@ PAGES = (
     ("POST", "/console/mailboxes/look"),
     ("POST", "/console/mailboxes/try-again"),
     ("POST", "/console/mailboxes/replay"),
+    ("GET", "/console/robots"),
+    ("POST", "/console/robots/leads/test"),
     ("POST", "/console/complaints/TS-20261124-0001/answers"),
     ("GET", "/console/complaints/TS-20261124-0001/chat"),
     ("GET", "/console/complaints/TS-20261124-0001/chat/lines"),
@@ -142,13 +144,12 @@ PAGES = (
     ("POST", "/console/complaints/TS-20261124-0001/chat/answers"),
     ("POST", "/console/complaints/TS-20261124-0001/chat/typing"),
 )
-FOR_OPERATORS = [
-    (method, path) for method, path in PAGES if method == "POST" and path.startswith(("/console/mailboxes/", "/console/parked/"))
-]
+BY_OPERATORS = ("/console/mailboxes/", "/console/parked/", "/console/robots/")
+FOR_OPERATORS = [(method, path) for method, path in PAGES if method == "POST" and path.startswith(BY_OPERATORS)]
 FOR_LEADS = [
     (method, path)
     for method, path in PAGES
-    if re.search("/(models|examples|endpoints|deliveries|parked|reconcile|mailboxes)", path) and (method, path) not in FOR_OPERATORS
+    if re.search("/(models|examples|endpoints|deliveries|parked|reconcile|mailboxes|robots)", path) and (method, path) not in FOR_OPERATORS
 ]
 
 
@@ -174,6 +175,7 @@ def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
             .replace("calls/1", "calls/{call}")
             .replace("attachments/1", "attachments/{attachment}")
             .replace("raw/1", "raw/{job}")
+            .replace("robots/leads", "robots/{name}")
             .replace("/nothing", "/{rest:path}"),
         )
         for method, path in named

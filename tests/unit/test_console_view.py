@@ -20,19 +20,21 @@ from gateway.web.console_words import CODES, WORDS, Say
 from gateway.web.handoff_words import HANDOFF_WORDS
 from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
+from gateway.web.robot_words import ROBOT_WORDS
 from gateway.web.talk_words import TALK_WORDS
 from models.answer import AnswerKind, AnswerState, MailCode, Way
 from models.assignment import Priority
 from models.complaint import Customer
 from models.correction import UNDONE, Correction, Source, last_words
 from models.delivery import EventType, OutcomeCode
+from models.notice import RobotKind
 from models.staff import Role
 from models.submission import Channel
 from models.verdict import ComplaintClass, Risk
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS, **MAILBOX_WORDS, **TALK_WORDS, **HANDOFF_WORDS}
+ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS, **MAILBOX_WORDS, **TALK_WORDS, **HANDOFF_WORDS, **ROBOT_WORDS}
 
 
 def reason(term: str, weight: float, *spans: tuple[int, int]) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def test_no_chance_is_shown_as_certainty() -> None:
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    tables = (WORDS, LEARNING_WORDS, ANSWER_WORDS, CALL_WORDS, MAILBOX_WORDS, TALK_WORDS, HANDOFF_WORDS)
+    tables = (WORDS, LEARNING_WORDS, ANSWER_WORDS, CALL_WORDS, MAILBOX_WORDS, TALK_WORDS, HANDOFF_WORDS, ROBOT_WORDS)
     assert len(ALL_WORDS) == sum(map(len, tables))
     for key, (zh, en) in {**ALL_WORDS, **CODES}.items():
         assert zh, key
@@ -149,6 +151,7 @@ def test_every_closed_list_has_words() -> None:
         "claims": ["forward", "other_sender", "new_topic"],
         "joined.by": ["token", "references", "number", "bounce", "duplicate"],
         "basis": ["shipped", "class", "channel"],
+        "robots.kind": list(RobotKind),
         "verdict": ["unsure", "nothing_to_go_by", "decided_by_person", "alone", "sampled"],
     }
     for kind, values in lists.items():

@@ -19,7 +19,7 @@ from gateway.oplog import OperatorLog
 from gateway.plan import Plan
 from gateway.robot_letters import RobotLetters
 from gateway.robots import Mailer, Poster, Robots
-from gateway.store import notices
+from gateway.store import jobs, notices
 from gateway.store.engine import Store
 from gateway.tracker import WebhookSender
 from gateway.worker import again
@@ -71,6 +71,9 @@ class Alarms:
             steps[stage.name] = gates[stage.name] = made
 
     def put_strangers_aside(self) -> None:
-        """What waits for robots that are gone from the settings is parked."""
+        """What waits for robots that are gone from the settings is parked; what failed is tried now, for they may have been put right."""
+        now = self._clock.now()
         with self._store.write() as conn:
-            notices.put_strangers_aside(conn, list(self.robots.known), self._clock.now())
+            notices.put_strangers_aside(conn, list(self.robots.known), now)
+            for name in self.robots.known:
+                jobs.hasten(conn, notices.KIND, name, now)

@@ -30,6 +30,10 @@ _WAITS = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600, 900)
 class Teller(Protocol):
     """Tells people by one robot (`gateway.robots`)."""
 
+    def speakable(self, robot: Robot, notice: Notice) -> bool:
+        """Whether there are words for a notice; a fault is logged."""
+        ...
+
     def tell(self, robot: Robot, told: Sequence[Notice]) -> TellOutcome:
         """Tells all of these in one message."""
         ...
@@ -93,6 +97,9 @@ class Notify:
             elif quiet_until is not None and not notice.urgent:
                 wait = RetryDecision(Next.RETRY, "quiet_hours: 安静时段，到时再发 / quiet hours", quiet_until - now, counted=False)
                 reports.append(Report(job, wait))
+            elif not self._teller.speakable(self._robot, notice):
+                fault = "fault: 这条提醒无法写成文字 / there are no words for this notice"
+                reports.append(Report(job, self._again(self._stage, job, fault)))
             elif self._message is None:
                 # The worker runs a batch that raised one by one; there is room for one message and not for many.
                 reports.append(Report(job, RetryDecision(Next.RETRY, "one_message: 稍后再发 / later", self._robot.interval, counted=False)))
@@ -113,7 +120,12 @@ class Notify:
     def _tell(self, to_tell: Sequence[tuple[Job, Notice]]) -> list[Report]:
         message, self._message = self._message, None
         assert message is not None  # noqa: S101 - asked by the caller
-        outcome = self._teller.tell(self._robot, [notice for _, notice in to_tell])
+        try:
+            outcome = self._teller.tell(self._robot, [notice for _, notice in to_tell])
+        except Exception as error:
+            # The message is settled all the same, so that the robot is left alone and the notices are tried again, and parked in the end.
+            self._log.fault(self._stage.name, error)
+            outcome = TellOutcome(TellCode.FAULT, zh="本程序出错，见日志", en="a fault of ours; see the log")
         self._metrics.robot_messages.labels(self._robot.name, outcome.code.value).inc()
         told: dict[str, object] = {"robot": self._robot.name, "notices": len(to_tell), "ms": round(outcome.seconds * 1000)}
         fine = outcome.code is TellCode.ACCEPTED

@@ -121,8 +121,8 @@ def shown(url: str) -> str:
 def keys_of(url: str, secret: str) -> list[str]:
     """What must never be shown of an address and its secret: every part of it that may open something."""
     path, _, query = url.partition("://")[2].partition("?")
-    return [
-        secret,
-        *(value for pair in query.split("&") if (value := pair.partition("=")[2])),
-        *(s for s in path.split("/")[1:] if len(s) > 12),
-    ]
+    host, *parts = path.split("/")
+    of_query = [value for pair in query.split("&") if (value := pair.partition("=")[2])]
+    # Words of a path open nothing; what is long or has digits may.
+    of_path = [part for part in parts if len(part) > 12 or any(c.isdigit() for c in part)]
+    return [secret, *of_query, *of_path, host.rpartition("@")[0]]

@@ -49,12 +49,13 @@ def harmless(text: str) -> str:
 def wecom(url: str, message: Message) -> Posting:
     """A markdown message."""
     lines = [f"### {harmless(message.heading)}"] if message.heading else []
-    for item in message.items:
-        lines.append(f"**{harmless(item.title)}**")
+    for n, item in enumerate(message.items):
+        # What follows a quotation would be part of it.
+        lines += ["", f"**{harmless(item.title)}**"] if n else [f"**{harmless(item.title)}**"]
         lines += [f'> {harmless(label)}<font color="comment">{harmless(value)}</font>' for label, value in item.facts]
         lines.append(f"> [{harmless(item.link_words)}]({item.link})")
     if message.rest:
-        lines.append(f"{harmless(message.rest)} [{harmless(message.rest_words)}]({message.rest_link})")
+        lines.append(f"\n{harmless(message.rest)} [{harmless(message.rest_words)}]({message.rest_link})")
     return Posting(url, _json({"msgtype": "markdown", "markdown": {"content": "\n".join(lines)}}))
 
 

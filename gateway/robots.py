@@ -19,7 +19,7 @@ from gateway.oplog import OperatorLog
 from gateway.robot_letters import RobotLetters
 from gateway.sections import EVERY
 from gateway.sections_robots import RobotSection
-from gateway.store import notices
+from gateway.store import jobs, notices
 from gateway.store.engine import Store
 from models.answer import Letter, MailOutcome
 from models.delivery import Outcome, Outgoing
@@ -190,7 +190,7 @@ class RobotState:
             "name": self.robot.name,
             "kind": self.robot.kind.value,
             "to": self.address,
-            "notices": sorted(kind.value for kind in self.robot.kinds),
+            "notices": sorted(kind.value for kind in self.robot.tells),
             "waiting": self.waiting,
             "parked": self.parked,
             "failing": self.failing,
@@ -236,6 +236,15 @@ class Robots:
             closing: Callable[[], None] | None = getattr(poster, "close", None)
             if closing is not None:
                 closing()
+
+    def speakable(self, robot: Robot, notice: Notice) -> bool:
+        """Whether there are words for a notice. A fault in one must not silence the others."""
+        try:
+            notice_json(notice, self.words.item(notice, robot.language, self._clock.now()).link)
+        except Exception as error:
+            self._log.fault("words of a notice", error, notice.number)
+            return False
+        return True
 
     # ---- One try ---------------------------------------------------------------------------------------------------------------------
 
@@ -344,6 +353,8 @@ class Robots:
         with self._store.write() as conn:
             # A test that fails holds up nothing that waits, but for what the maker asks.
             notices.settle(conn, message, robot, outcome, [], self._clock.now())
+            if outcome.code is TellCode.ACCEPTED:
+                jobs.hasten(conn, notices.KIND, name, self._clock.now())
         self._log.write("RobotTested", robot=name, code=outcome.code.value, maker_code=outcome.maker_code, by=by)
         return outcome
 

@@ -12,6 +12,9 @@ from gateway.sections_handoff import known_classes
 from models.notice import NoticeKind, RobotKind
 from models.verdict import Risk
 
+# Each is a letter of its own.
+_MOST_RECIPIENTS = 20
+
 
 def _name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", value):
@@ -44,6 +47,11 @@ def _quiet(value: str) -> str:
 
 
 def _mailboxes(values: list[str]) -> list[str]:
+    if len(values) > _MOST_RECIPIENTS:
+        raise Wrong(
+            f"最多 {_MOST_RECIPIENTS} 个收件人；请改用邮件组的地址",
+            f"{_MOST_RECIPIENTS} recipients at most; use the address of a mailing list",
+        )
     for value in values:
         local, _, domain = value.partition("@")
         if not local or not domain or "@" in domain or any(c.isspace() or c in '<>,;"' for c in value):

@@ -160,15 +160,21 @@ class Robot:
         """The least time between two messages, by which no minute holds more than `per_minute`."""
         return timedelta(seconds=60 / self.per_minute)
 
-    def takes(self, notice: Notice) -> bool:
-        """Whether the notice is for this robot.
+    @property
+    def tells(self) -> frozenset[NoticeKind]:
+        """The kinds that it tells after all.
 
         What is about the system has neither class nor department: a robot of some departments tells it only where it is named for it.
         """
-        if notice.kind not in self.kinds:
+        filtered = bool(self.departments or self.classes or self.estates)
+        return (self.kinds & OF_COMPLAINTS) | (self.named if filtered else self.kinds)
+
+    def takes(self, notice: Notice) -> bool:
+        """Whether the notice is for this robot."""
+        if notice.kind not in self.tells:
             return False
         if not notice.kind.of_a_complaint:
-            return notice.kind in self.named or not (self.departments or self.classes or self.estates)
+            return True
         if notice.kind is NoticeKind.RISK and not set(self.risks) & set(notice.risks):
             return False
         return (
@@ -199,6 +205,8 @@ class TellCode(StrEnum):
     FORBIDDEN_ADDRESS = "forbidden_address"
     # The mail server did not take the letter.
     MAIL = "mail"
+    # Something of ours failed.
+    FAULT = "fault"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.store import jobs
 from gateway.store.engine import Store
@@ -66,11 +66,6 @@ def make(store: Store, conn: Connection, notice: Notice, robots: Mapping[str, da
     ]  # fmt: skip
     jobs.enqueue(conn, new, now)
     return int(made)
-
-
-def known(conn: Connection, key: str) -> bool:
-    """Whether there is a notice of this key."""
-    return conn.execute(select(notices.c.id).where(notices.c.key == key)).first() is not None
 
 
 def last(conn: Connection, kind: NoticeKind, subject: str) -> Kept | None:
@@ -220,13 +215,6 @@ def waiting(conn: Connection) -> dict[str, tuple[int, int]]:
         waits, parked = found.get(queue, (0, 0))
         found[queue] = (waits, parked + count) if state == jobs.PARKED else (waits + count, parked)
     return found
-
-
-def is_told(conn: Connection, notice_id: int) -> bool:
-    """Whether every robot has told it."""
-    return not conn.execute(
-        select(exists().where(notice_robots.c.notice_id == notice_id, notice_robots.c.told_at.is_(None)))
-    ).scalar_one()  # fmt: skip
 
 
 def _kept(row: Row[Any]) -> Kept:

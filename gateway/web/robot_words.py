@@ -28,6 +28,7 @@ ROBOT_WORDS: Mapping[str, tuple[str, str]] = {
     "robots.quiet": ("安静时段 {hours}，只发紧急的", "quiet hours {hours}: only what is urgent"),
     "robots.last_told": ("上次发出", "Last told"),
     "robots.last_told_n": ("{at}，含 {n} 条提醒", "{at}, {n} notices"),
+    "robots.last_told_test": ("{at}，测试", "{at}, a test"),
     "robots.last_error": ("最近错误", "Last error"),
     "robots.waiting": ("等待", "waiting"),
     "robots.parked": ("搁置", "parked"),

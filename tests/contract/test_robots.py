@@ -684,6 +684,7 @@ WRONG = [
     (robot("a", "email"), "robot.a.recipients", "收件人"),
     (robot("a", "email", recipients=["a@x.example"]), "robot.a.kind", "mail.enabled"),
     (robot("a", "email", recipients=["nobody"]), "robot.a.recipients", "邮箱地址"),
+    (robot("a", "email", recipients=[f"{n}@x.example" for n in range(21)]), "robot.a.recipients", "20"),
     (robot("a", "wecom", f"https://x.example/?key={KEY}", per_minute=21), "robot.a.per_minute", "20"),
     (robot("a", "wecom", f"https://x.example/?key={KEY}", secret="SEC"), "robot.a.secret", "没有签名密钥"),
     (robot("a", "webhook", "https://x.example/", secret="SEC"), "robot.a.secret", "whsec_"),
@@ -742,6 +743,72 @@ def test_a_message_under_way_when_nobody_settles_it_counts_for_the_limit(houses:
         assert notices.reserve(store, conn, known, clock.now()) is None
         notices.give_up(conn, first)
         assert notices.reserve(store, conn, known, clock.now()) is not None
+
+
+# ---- Faults of ours --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_that_nobody_can_put_into_words_silences_no_other(houses: Houses, wecom: Maker, clock: FakeClock) -> None:
+    house = houses(robot("leads", "wecom", wecom.url))
+    with house.app.store.write() as conn:
+        house.app.alarms.noticing.put(conn, Notice("poison", NoticeKind.OVERDUE, clock.now(), "TS-1", "TS-1"), clock.now())
+    number = house.complain("漏水", DANGER)
+    assert [number in text for text in wecom.texts] == [True]
+    assert house.log("Fault")[0]["where"] == "words of a notice"
+    for _ in range(40):
+        clock.move(hours=1)
+        house.app.worker.drain()
+    assert [(job.kind, job.number) for job in house.app.quarantine.parked()] == [("notice", "TS-1")]
+    assert len(wecom.shown) == 1
+
+
+def test_a_fault_while_telling_leaves_the_robot_alone_and_loses_nothing(houses: Houses, wecom: Maker, clock: FakeClock) -> None:
+    house = houses(robot("leads", "wecom", wecom.url))
+    robots_, real = house.app.alarms.robots, house.app.alarms.robots.tell
+
+    def fail(*_: object) -> Any:
+        raise ZeroDivisionError
+
+    robots_.tell = fail  # type: ignore[method-assign]
+    for _ in range(3):
+        house.complain("漏水", DANGER)
+    assert len(house.log("Fault")) == 1
+    assert (house.log("NoticesNotTold")[0]["code"], house.state("leads").waiting) == ("fault", 3)
+    robots_.tell = real  # type: ignore[method-assign]
+    clock.move(minutes=2)
+    house.app.worker.drain()
+    clock.move(seconds=5)
+    house.app.worker.drain()
+    assert house.state("leads").waiting == 0
+
+
+def test_a_test_that_arrives_and_a_new_start_bring_what_waits(houses: Houses, wecom: Maker, clock: FakeClock) -> None:
+    house = houses(robot("leads", "wecom", wecom.url, notices=["risk"]))
+    wecom.answers = [(500, "oops")] * 6
+    house.complain("漏水", DANGER)
+    for _ in range(5):
+        clock.move(hours=2)
+        house.app.worker.drain()
+    asked = len(wecom.asked)
+    clock.move(minutes=16)
+    house.app.worker.drain()
+    assert len(wecom.asked) == asked
+    wecom.answers = []
+    assert house.app.alarms.robots.test("leads", by="tests").code == "accepted"
+    clock.move(seconds=5)
+    house.app.worker.drain()
+    assert len(wecom.shown) == 2
+    wecom.answers = [(500, "oops")] * 6
+    house.complain("漏水", DANGER)
+    for _ in range(5):
+        clock.move(hours=2)
+        house.app.worker.drain()
+    wecom.answers = []
+    clock.move(minutes=16)
+    house.app.close()
+    house.build()
+    house.app.worker.drain()
+    assert len(wecom.shown) == 3
 
 
 # ---- Upgrades --------------------------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class Notify:
     def take(self, now: datetime, most: int) -> int:
         """All that waits, where a message may be sent now; else none."""
         with self._store.read() as conn:
-            free_from = notices.may_send_from(conn, self._robot.name)
+            free_from = notices.may_send_from(conn, self._robot)
         if free_from is not None and free_from > now:
             return 0
         with self._store.write() as conn:

@@ -340,8 +340,8 @@ class Robots:
         """Sends a test, which is about nothing, within the robot's limit. Raises `Refused`."""
         robot, now = self.get(name), self._clock.now()
         with self._store.write() as conn:
-            message = notices.reserve(self._store, conn, robot, now)
-            free_from = notices.may_send_from(conn, name)
+            message = notices.reserve(self._store, conn, robot, now, by_hand=True)
+            free_from = notices.may_send_from(conn, robot, by_hand=True)
         if message is None:
             wait = max(1, round((free_from - now).total_seconds())) if free_from else 1
             raise Refused(

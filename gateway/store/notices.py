@@ -109,18 +109,26 @@ def untold(conn: Connection, robot: str, ids: Sequence[int]) -> dict[int, Notice
     return found
 
 
-def may_send_from(conn: Connection, robot: str) -> datetime | None:
-    """Before when this robot may send nothing; None where it never has."""
-    wanted = select(robot_messages.c.hold_until).where(robot_messages.c.robot == robot).order_by(robot_messages.c.id.desc()).limit(1)
-    return conn.execute(wanted).scalar_one_or_none()
+def may_send_from(conn: Connection, robot: Robot, *, by_hand: bool = False) -> datetime | None:
+    """Before when this robot may send nothing; None where it never has.
+
+    by_hand: a person who has put something right need not wait for the end of a pause of ours, but for what the maker wants.
+    """
+    wanted = select(robot_messages).where(robot_messages.c.robot == robot.name).order_by(robot_messages.c.id.desc()).limit(1)
+    last = conn.execute(wanted).first()
+    if last is None:
+        return None
+    makers = last.code in (TellCode.SENDING.value, TellCode.THROTTLED.value)
+    free_from: datetime = last.at + robot.interval if by_hand and not makers else last.hold_until
+    return free_from
 
 
-def reserve(store: Store, conn: Connection, robot: Robot, now: datetime) -> int | None:
+def reserve(store: Store, conn: Connection, robot: Robot, now: datetime, *, by_hand: bool = False) -> int | None:
     """A message that may be sent now, written before it is, so that nobody else sends one meanwhile; None where it is too early."""
     if not store.is_sqlite:
         # Two nodes that look at the same moment would both find that it is time. SQLite has one writer.
         conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"robot:{robot.name}"))))
-    free_from = may_send_from(conn, robot.name)
+    free_from = may_send_from(conn, robot, by_hand=by_hand)
     if free_from is not None and free_from > now:
         return None
     # Whoever dies while he sends leaves the robot free again after this, and what he sent may be sent again.

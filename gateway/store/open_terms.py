@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select, update
@@ -40,12 +41,17 @@ class OpenTerm:
 
 def keep(conn: Connection, number: str, assignment: Assignment, at: datetime) -> None:
     """The terms of a new assignment, in place of those before, on the caller's transaction."""
-    # Of two that assign at once one is overtaken, and must learn that by the complaint and not by this.
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    for term, due in ((Term.REPLY, assignment.reply_due), (Term.RESOLVE, assignment.resolve_due)):
-        values = {"due": due, "look_at": at}
-        row = insert(open_terms).values(number=number, term=term.value, **values)
-        conn.execute(row.on_conflict_do_update(index_elements=["number", "term"], set_=values))
+    dues = ((Term.REPLY, assignment.reply_due), (Term.RESOLVE, assignment.resolve_due))
+    rows = [{"number": number, "term": term.value, "due": due, "look_at": at} for term, due in dues]
+    conn.execute(_keeping(conn.dialect.name == "sqlite"), rows)
+
+
+@cache
+def _keeping(on_sqlite: bool) -> Any:
+    """The statement, built once. Of two that assign at once one is overtaken, and must learn that by the complaint and not by this."""
+    row = (sqlite.insert if on_sqlite else postgresql.insert)(open_terms)
+    new = {"due": row.excluded.due, "look_at": row.excluded.look_at}
+    return row.on_conflict_do_update(index_elements=["number", "term"], set_=new)
 
 
 def to_look_at(conn: Connection, now: datetime, limit: int) -> list[OpenTerm]:

@@ -121,6 +121,9 @@ def test_a_yes_by_http_with_a_no_in_the_body_is_a_no_and_says_why(houses: Houses
     clock.move(minutes=2)
     house.app.worker.drain()
     assert len(wecom.asked) == 2
+    # A person need not wait for the end of that pause.
+    clock.move(seconds=4)
+    assert house.app.alarms.robots.test("leads", by="tests").maker_code == 93000
 
 
 def test_a_robot_that_was_set_right_tells_all_that_waited(houses: Houses, wecom: Maker, clock: FakeClock) -> None:

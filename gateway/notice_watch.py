@@ -115,7 +115,7 @@ class NoticeWatch:
 
     def soon_at(self, one: OpenTerm) -> datetime:
         """From when on a term ends soon."""
-        return one.due - min((one.due - one.received_at) * self._settings.due_soon_percent / 100, _EARLIEST)
+        return one.due - min((one.due - one.begun) * self._settings.due_soon_percent / 100, _EARLIEST)
 
     def _of_term(self, kind: NoticeKind, one: OpenTerm, now: datetime) -> Notice:
         own = (one.department,) if one.department else ()

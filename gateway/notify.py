@@ -27,6 +27,10 @@ from models.notice import Notice, Robot, TellCode, TellOutcome
 _WAITS = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600, 900))
 
 
+# So many numbers stand in a line of the log.
+_NUMBERS = 20
+
+
 class Teller(Protocol):
     """Tells people by one robot (`gateway.robots`)."""
 
@@ -128,6 +132,9 @@ class Notify:
             outcome = TellOutcome(TellCode.FAULT, zh="本程序出错，见日志", en="a fault of ours; see the log")
         self._metrics.robot_messages.labels(self._robot.name, outcome.code.value).inc()
         told: dict[str, object] = {"robot": self._robot.name, "notices": len(to_tell), "ms": round(outcome.seconds * 1000)}
+        if len(to_tell) > 1:
+            # The line itself has the first one's number.
+            told["numbers"] = [notice.number for _, notice in to_tell if notice.number][:_NUMBERS]
         fine = outcome.code is TellCode.ACCEPTED
         if not fine:
             with self._store.read() as conn:

@@ -196,7 +196,8 @@ def record_assignment(conn: Connection, complaint: ComplaintRow, *, assignment: 
             body=assignment_body,
         )
     )
-    open_terms.keep(conn, complaint.number, assignment, at)
+    # The terms of the first round run from the receipt, those of a later one from when it began.
+    open_terms.keep(conn, complaint.number, assignment, complaint.received_at if complaint.round == 1 else at, at)
 
 
 def record_correction(

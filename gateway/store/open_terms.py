@@ -27,8 +27,8 @@ class OpenTerm:
 
     number: str
     term: Term
+    begun: datetime
     due: datetime
-    received_at: datetime
     round: int
     state: ComplaintState
     klass: str | None
@@ -39,10 +39,10 @@ class OpenTerm:
     escalate_to: tuple[str, ...]
 
 
-def keep(conn: Connection, number: str, assignment: Assignment, at: datetime) -> None:
-    """The terms of a new assignment, in place of those before, on the caller's transaction."""
+def keep(conn: Connection, number: str, assignment: Assignment, begun: datetime, at: datetime) -> None:
+    """The terms of a new assignment, in place of those before, on the caller's transaction. begun: since when they run."""
     dues = ((Term.REPLY, assignment.reply_due), (Term.RESOLVE, assignment.resolve_due))
-    rows = [{"number": number, "term": term.value, "due": due, "look_at": at} for term, due in dues]
+    rows = [{"number": number, "term": term.value, "begun": begun, "due": due, "look_at": at} for term, due in dues]
     conn.execute(_keeping(conn.dialect.name == "sqlite"), rows)
 
 
@@ -50,7 +50,7 @@ def keep(conn: Connection, number: str, assignment: Assignment, at: datetime) ->
 def _keeping(on_sqlite: bool) -> Any:
     """The statement, built once. Of two that assign at once one is overtaken, and must learn that by the complaint and not by this."""
     row = (sqlite.insert if on_sqlite else postgresql.insert)(open_terms)
-    new = {"due": row.excluded.due, "look_at": row.excluded.look_at}
+    new = {"begun": row.excluded.begun, "due": row.excluded.due, "look_at": row.excluded.look_at}
     return row.on_conflict_do_update(index_elements=["number", "term"], set_=new)
 
 
@@ -61,7 +61,7 @@ def to_look_at(conn: Connection, now: datetime, limit: int) -> list[OpenTerm]:
         answers.c.kind.in_((AnswerKind.STAFF.value, AnswerKind.STATUS.value)),
         answers.c.state != AnswerState.SUPPRESSED.value,
     )
-    columns = (complaints.c.received_at, complaints.c.round, complaints.c.state, complaints.c.klass, complaints.c.department)
+    columns = (complaints.c.round, complaints.c.state, complaints.c.klass, complaints.c.department)
     found = conn.execute(
         select(open_terms, *columns, complaints.c.estate, complaints.c.priority, spoken.label("spoken"))
         .join(complaints, complaints.c.number == open_terms.c.number)
@@ -77,8 +77,8 @@ def _open(row: Any, escalate_to: tuple[str, ...]) -> OpenTerm:
     return OpenTerm(
         row.number,
         Term(row.term),
+        row.begun,
         row.due,
-        row.received_at,
         row.round,
         ComplaintState(row.state),
         row.klass,

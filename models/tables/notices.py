@@ -70,6 +70,8 @@ open_terms = Table(
     metadata,
     Column("number", String(32), ForeignKey("complaints.number"), primary_key=True),
     Column("term", String(16), primary_key=True),
+    # Since when it runs.
+    Column("begun", UtcTime, nullable=False),
     Column("due", UtcTime, nullable=False),
     # When it is next to be looked at.
     Column("look_at", UtcTime, nullable=False, index=True),

@@ -74,6 +74,7 @@ def upgrade() -> None:
         "open_terms",
         sa.Column("number", sa.String(length=32), nullable=False),
         sa.Column("term", sa.String(length=16), nullable=False),
+        sa.Column("begun", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due", sa.DateTime(timezone=True), nullable=False),
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["number"], ["complaints.number"], name=op.f("fk_open_terms_number")),
@@ -93,22 +94,25 @@ def _terms_ahead(bind: sa.Connection) -> None:
         "open_terms",
         sa.column("number", sa.String),
         sa.column("term", sa.String),
+        sa.column("begun", sa.DateTime(timezone=True)),
         sa.column("due", sa.DateTime(timezone=True)),
         sa.column("look_at", sa.DateTime(timezone=True)),
     )
     newest = sa.text(
-        "SELECT a.number, a.body FROM assignments a JOIN complaints c ON c.number = a.number "
+        "SELECT a.number, a.body, c.received_at FROM assignments a JOIN complaints c ON c.number = a.number "
         "WHERE c.state NOT IN ('resolved', 'rejected', 'closed') "
         "AND a.id = (SELECT max(b.id) FROM assignments b WHERE b.number = a.number)"
     )
     rows = []
-    for number, body in bind.execute(newest):
+    for number, body, received_at in bind.execute(newest):
         spelt = json.loads(body)
         for term in ("reply", "resolve"):
             due = datetime.fromisoformat(spelt[f"{term}_due"].replace("Z", "+00:00"))
             if due > now:
                 kept = due.replace(tzinfo=None) if bind.dialect.name == "sqlite" else due
-                rows.append({"number": number, "term": term, "due": kept, "look_at": kept})
+                begun = datetime.fromisoformat(received_at) if isinstance(received_at, str) else received_at
+                # Looked at at once, so that whoever watches sets the time.
+                rows.append({"number": number, "term": term, "begun": begun, "due": kept, "look_at": begun})
     for first in range(0, len(rows), 500):
         bind.execute(sa.insert(open_terms), rows[first : first + 500])
 

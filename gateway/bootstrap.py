@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -217,8 +217,8 @@ def operating(settings: Settings) -> Iterator[Operating]:
     try:
         robots = robots_of(settings, store, clock, log, load_plan(settings), name, base_address(settings), mailer)
         reconciliation = Reconciliation(store, clock, list(endpoints.served), zone)
-        yield Operating(endpoints, Redelivery(store, clock, endpoints, log), reconciliation, robots)
-        robots.close()
+        with closing(robots):
+            yield Operating(endpoints, Redelivery(store, clock, endpoints, log), reconciliation, robots)
     finally:
         endpoints.close()
         store.close()

@@ -249,7 +249,10 @@ def is_kept(one: OpenTerm) -> bool:
     """Whether a term needs nobody any more.
 
     The reply: the department has taken it on, or staff or tracker has told the customer something. The settlement: the round is over.
+    To what machines alone have written nobody owes a reply: it may be a notice of ours that came back.
     """
+    if one.machine:
+        return True
     if one.term is Term.RESOLVE:
         return one.state in _OVER
     # What was said in an earlier round is no reply in this one.

@@ -47,7 +47,8 @@ class Noticing:
     def risks(self, conn: Connection, triaged: Triaged, now: datetime) -> None:
         """Tells of risks that a triage found and nobody was told of, on the transaction of the triage (预案 二)."""
         number, found = triaged.complaint.number, [risk.value for risk in triaged.verdict.risk]
-        if not found:
+        # What a machine wrote rings no bell: it may be a notice of ours that came back.
+        if not found or all(message.machine for message in triaged.messages):
             return
         before = {risk for notice in notices.all_of(conn, NoticeKind.RISK, number) for risk in notice.risks}
         if not set(found) - before:

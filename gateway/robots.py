@@ -21,7 +21,7 @@ from gateway.sections import EVERY
 from gateway.sections_robots import RobotSection
 from gateway.store import jobs, notices
 from gateway.store.engine import Store
-from models.answer import Letter, MailOutcome
+from models.answer import Letter, MailOutcome, box_of
 from models.delivery import Outcome, Outgoing
 from models.errors import BadSetting, Refused
 from models.notice import MAKERS_LIMIT, USUAL_RATE, Notice, NoticeKind, Quiet, Robot, RobotKind, TellCode, TellOutcome
@@ -109,6 +109,13 @@ def _minutes(spelt: str) -> int:
 def _check_mail(settings: Settings, one: RobotSection) -> None:
     if not one.recipients:
         raise BadSetting(f"robot.{one.name}.recipients", "请写至少一个收件人", "name one recipient at least")
+    ours = {box_of(address) for address in (settings.mail.from_address, *settings.mail.other_addresses)}
+    if back := [address for address in one.recipients if box_of(address) in ours]:
+        raise BadSetting(
+            f"robot.{one.name}.recipients",
+            f"{back[0]} 是受理投诉的地址，提醒会被当作来件；请换成人员的邮箱",
+            f"complaints are taken in at {back[0]}: a notice would come back as one; name people's boxes",
+        )
     if not settings.mail.enabled:
         raise BadSetting(
             f"robot.{one.name}.kind",

@@ -15,7 +15,7 @@ from models.answer import AnswerKind, AnswerState
 from models.assignment import Assignment
 from models.complaint import ComplaintState
 from models.notice import Term
-from models.tables import answers, assignments, complaints, open_terms
+from models.tables import answers, assignments, complaints, messages, open_terms
 
 # No database takes any number of parameters.
 _AT_ONCE = 400
@@ -23,7 +23,10 @@ _AT_ONCE = 400
 
 @dataclass(frozen=True, slots=True)
 class OpenTerm:
-    """A term that is to be looked at, with its complaint as it is now. `spoken`: staff or the tracker has told the customer something."""
+    """A term that is to be looked at, with its complaint as it is now.
+
+    spoken: staff or the tracker has told the customer something. machine: no person has written.
+    """
 
     number: str
     term: Term
@@ -36,6 +39,7 @@ class OpenTerm:
     estate: str | None
     priority: str | None
     spoken: bool
+    machine: bool
     escalate_to: tuple[str, ...]
 
 
@@ -61,9 +65,10 @@ def to_look_at(conn: Connection, now: datetime, limit: int) -> list[OpenTerm]:
         answers.c.kind.in_((AnswerKind.STAFF.value, AnswerKind.STATUS.value)),
         answers.c.state != AnswerState.SUPPRESSED.value,
     )
+    by_person = exists().where(messages.c.number == open_terms.c.number, ~messages.c.machine)
     columns = (complaints.c.round, complaints.c.state, complaints.c.klass, complaints.c.department)
     found = conn.execute(
-        select(open_terms, *columns, complaints.c.estate, complaints.c.priority, spoken.label("spoken"))
+        select(open_terms, *columns, complaints.c.estate, complaints.c.priority, spoken.label("spoken"), by_person.label("by_person"))
         .join(complaints, complaints.c.number == open_terms.c.number)
         .where(open_terms.c.look_at <= now)
         .order_by(open_terms.c.look_at, open_terms.c.number)
@@ -86,6 +91,7 @@ def _open(row: Any, escalate_to: tuple[str, ...]) -> OpenTerm:
         row.estate,
         row.priority,
         bool(row.spoken),
+        not row.by_person,
         escalate_to,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from factories import FakeClock
+from factories import FakeClock, submission
 from fakes import FakeSender
 from mailboxes import MailServer
 from robot_house import MAIL, RobotHouse, robot
@@ -585,6 +585,23 @@ def test_by_mail_every_recipient_is_told_once(houses: Houses, clock: FakeClock) 
     assert "林树" not in body
 
 
+def test_a_notice_that_comes_back_rings_no_bell(houses: Houses, clock: FakeClock) -> None:
+    house = houses(robot("leads", "email", recipients=["lead@x.example"]), **MAIL)
+    house.complain("产品质量", "产品质量 危险", sender="noreply@mail.example")
+    clock.move(seconds=5)
+    # Somebody forwards the lead's box to the address where complaints come in, and the words of a notice tell of danger.
+    raw = house.mailer.taken[-1].raw
+    number = house.app.accept(submission(raw, at=clock.now())).number
+    house.app.worker.drain()
+    with house.app.store.write() as conn:
+        triaged = _triaged(house, number, ("safety",))
+        assert all(message.machine for message in triaged.messages)
+        house.app.alarms.noticing.risks(conn, triaged, clock.now())
+    clock.move(days=30)
+    house.look()
+    assert not [one for one in house.notices() if one.number == number]
+
+
 def test_what_a_mail_server_says_of_several_recipients(houses: Houses, clock: FakeClock) -> None:
     house = houses(robot("leads", "email", recipients=["a@lead.example", "b@lead.example"], notices=["risk"]), **MAIL)
     refused = MailOutcome(MailCode.REFUSED, 550, 0.1, "no such box a@lead.example")
@@ -687,6 +704,7 @@ WRONG = [
     (robot("a", "email"), "robot.a.recipients", "收件人"),
     (robot("a", "email", recipients=["a@x.example"]), "robot.a.kind", "mail.enabled"),
     (robot("a", "email", recipients=["nobody"]), "robot.a.recipients", "邮箱地址"),
+    (f'[mail]\nfrom_address = "t@x.example"\n{robot("a", "email", recipients=["T+b@x.example"])}', "robot.a.recipients", "受理投诉的地址"),
     (robot("a", "email", recipients=[f"{n}@x.example" for n in range(21)]), "robot.a.recipients", "20"),
     (robot("a", "wecom", f"https://x.example/?key={KEY}", per_minute=21), "robot.a.per_minute", "20"),
     (robot("a", "wecom", f"https://x.example/?key={KEY}", secret="SEC"), "robot.a.secret", "没有签名密钥"),

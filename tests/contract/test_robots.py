@@ -29,7 +29,7 @@ from models.answer import MailCode, MailOutcome
 from models.correction import Source
 from models.delivery import Outcome, OutcomeCode
 from models.errors import BadSetting, Refused
-from models.notice import Notice, NoticeKind
+from models.notice import Notice, NoticeKind, Robot, RobotKind
 from models.status import StatusCode, StatusReport
 from models.tables import assignments as assignment_table
 from models.tables import complaints as complaint_table
@@ -692,6 +692,32 @@ def test_two_nodes_tell_nothing_twice_and_keep_to_the_limit_together(
     gaps = [later - at for (at, _, _), (later, _, _) in zip(wecom.asked, wecom.asked[1:], strict=False)]
     assert min(gaps) >= timedelta(seconds=4)
     assert not both[0].log("Fault") + both[1].log("Fault")
+
+
+@pytest.mark.postgres
+def test_of_two_nodes_that_would_send_at_the_same_moment_one_does(clock: FakeClock, postgres_url: str) -> None:
+    stores = [Store(postgres_url) for _ in range(2)]
+    migrations.upgrade(stores[0])
+    known, both, got = Robot("leads", RobotKind.WECOM), threading.Barrier(2, timeout=20), []
+
+    def reserve(store: Store) -> None:
+        with store.write() as conn:
+            # Both have a transaction under way.
+            conn.exec_driver_sql("SELECT 1")
+            both.wait()
+            got.append(notices.reserve(store, conn, known, clock.now()))
+
+    for _ in range(25):
+        clock.move(seconds=20)
+        threads = [threading.Thread(target=reserve, args=(store,)) for store in stores]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    for store in stores:
+        store.close()
+    assert sum(one is not None for one in got) == 25
+    assert len(got) == 50
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_the_page_shows_how_each_does_and_what_was_told(house: House) -> None:
     page = house.lead.get("/console/robots")
     assert page.status == 200
     kinds = ("leads", "钉钉机器人", "正常", "wrong", "发不出", "access_token 不存在", "300001")
-    for told in (*kinds, "全部提醒", "每分钟最多 15 条", "安静时段", house.number, "人身安全"):
+    for told in (*kinds, "即将到期、超期、风险、群诉", "每分钟最多 15 条", "安静时段", house.number, "人身安全"):
         assert told in page.text, told
     for key in (KEY, SECRET, "removed-long-ago-0000"):
         assert key not in page.text

@@ -31,6 +31,10 @@ PRICE, CONTRACT, QUALITY = ComplaintClass.PRICE, ComplaintClass.CONTRACT, Compla
 ROW = ExampleRow(0, IMPORTED, "k1", None, "a.csv", "email", "题", "多收了钱", PRICE, (CONTRACT,), "王静", MORNING, False, None)
 
 
+# The figures do not depend on the database, and to search takes seconds.
+on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def app(store_url: str, tmp_path: Path) -> Iterator[App]:
     settings = config.load({"JIESU_HOME": str(tmp_path / "home"), "JIESU_STORE_URL": store_url})
@@ -191,6 +195,7 @@ def test_decisions_that_make_no_sense_change_nothing(app: App, asked: tuple, cod
     assert stored(app.store)[0].looked_at is None
 
 
+@on_sqlite
 def test_suspicious_labels_are_shown_until_somebody_has_looked(app: App) -> None:
     texts = {
         QUALITY: "卫生间漏水{}处，墙面开裂空鼓",
@@ -217,6 +222,7 @@ def test_suspicious_labels_are_shown_until_somebody_has_looked(app: App) -> None
     assert first["id"] not in [one["id"] for one in app.examples.suspicious(50)]
 
 
+@on_sqlite
 def test_a_search_that_does_not_end_is_told_and_tried_anew(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     put(app.store, *(replace(ROW, key=f"k{n}", text=f"漏水{chr(0x4E00 + n)}") for n in range(12)))
     monkeypatch.setattr(service, "_SEARCH_SECONDS", 0.001)

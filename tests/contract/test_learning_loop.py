@@ -43,6 +43,10 @@ def rules(*, promote_alone: bool = False) -> Rules:
     return Rules(plan.parse(plan.shipped_text()).gate, 0.05, 2.0, promote_alone)
 
 
+# The figures do not depend on the database, and to learn takes seconds.
+on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
@@ -117,6 +121,7 @@ def test_a_retraining_makes_a_candidate_and_leaves_the_champion(store: Store, cl
     assert [model["version"] for model in learning.models() if model["state"] == "champion"] == [shipped().card["version"]]
 
 
+@on_sqlite
 def test_the_same_examples_give_the_same_candidate(store: Store, clock: FakeClock, learning: Learning) -> None:
     teach(store, some(40))
     first, second = retrained(store, clock, learning), retrained(store, clock, learning, name="two")
@@ -303,6 +308,7 @@ def test_weights_by_origin_and_age_never_fall_to_nothing() -> None:
     assert [weighed.weight for weighed in own(rows, 2.0)] == [1.0, 0.5, 0.125]
 
 
+@on_sqlite
 def test_what_is_golden_or_ignored_is_never_learned_from(store: Store, clock: FakeClock, learning: Learning) -> None:
     rows = some(40)
     golden = [row(9000 + number, one, golden=True) for number, one in enumerate(corpus.shipped_corpus()[1:400:40])]
@@ -319,6 +325,7 @@ def golden_accuracy(model: dict) -> tuple[float, float]:
 
 
 @pytest.mark.slow
+@on_sqlite
 def test_one_person_who_flips_a_class_does_not_get_past_the_gate(store: Store, clock: FakeClock, learning: Learning) -> None:
     """150 corrections by one person, who calls all that is about a contract a matter of price."""
     contracts = [one for one in corpus.shipped_corpus() if one.primary is CONTRACT][:150]
@@ -333,6 +340,7 @@ def test_one_person_who_flips_a_class_does_not_get_past_the_gate(store: Store, c
 
 
 @pytest.mark.slow
+@on_sqlite
 def test_a_tenth_of_wrong_labels_does_no_harm(store: Store, clock: FakeClock, learning: Learning) -> None:
     lot = random.Random(3)
     rows = [

@@ -56,15 +56,12 @@ def answers(model: Trained, queries: list[Query]) -> list[ComplaintClass]:
     return trained_model.load(model.data, model.card, reader=reader()).answers(queries)
 
 
-def test_two_processes_learn_the_same_bytes_whatever_the_threads() -> None:
-    hashes = set()
-    for seed, threads in (("1", "1"), ("2", "4")):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
-        environment |= {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
-        done = subprocess.run([sys.executable, "-W", "error", "-c", CODE], env=environment, capture_output=True, text=True, check=True)
-        hashes.add(done.stdout)
-    assert len(hashes) == 1
-    assert len(hashes.pop()) == 64
+def test_another_process_learns_the_same_bytes_on_one_thread() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", CODE], env=environment, capture_output=True, text=True, check=True)
+    # Here the seed is drawn by lot and there is a thread a core.
+    learned = learning.learn(base(), examples(), reader=reader(), witnesses=corpus.shipped_corpus()[::20])
+    assert done.stdout == learned.trained.card["sha256"]
 
 
 def test_the_order_of_the_examples_does_not_matter_and_what_was_held_out_comes_back_in_order() -> None:

@@ -248,7 +248,7 @@ def build(
         plans.put_in_force(store, conn, in_force.version, in_force.sha256, in_force.body, clock.now())
         if serving and store.is_sqlite:
             # Under the home's lock nobody else can be at work: what a killed process had in hand is free again.
-            jobs.release_all_leases(conn)
+            jobs.release_all_leases(conn, clock.now())
             mailboxes.release_all(conn)
         name = installation.name(store, conn)
     zone = ZoneInfo(settings.general.timezone)

@@ -144,5 +144,6 @@ FLOW: tuple[Stage, ...] = (
 # side by side.
 LANES: Mapping[str, int] = {"sorting": 1, "senders": 2, "delivery": 2, "answering": 2, "notices": 1}
 
-# Claims in a row without a report after which a job is taken for one that kills its worker.
-MOST_UNREPORTED = 4
+# Claims in a row without a report after which a job is taken for one that kills its worker. They are minutes apart, so that whoever kills
+# the gateway from outside, again and again, does not make a job suspect that happened to be in hand (`gateway/store/jobs.py`).
+MOST_UNREPORTED = 5

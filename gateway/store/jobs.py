@@ -249,9 +249,24 @@ def park(conn: Connection, job: Job, worker: str, *, code: str, reason: str) -> 
     return conn.execute(update(jobs).where(_still_mine(job, worker)).values(**values)).rowcount == 1
 
 
-def release_all_leases(conn: Connection) -> int:
-    """Gives back every running job: right only where no other worker can be alive (SQLite, under the home's lock). Returns how many."""
-    return conn.execute(update(jobs).where(jobs.c.state == RUNNING).values(state=READY, lease_until=None, leased_by=None)).rowcount
+# How long a job that was in hand when its process ended is let lie, by how often that has happened to it in a row. The first time says
+# nothing; but a job that ends its process does so whenever it is handed out, and one that merely was in hand while somebody killed the
+# gateway again and again within minutes is not to be taken for it.
+_LET_LIE = (timedelta(0), timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=10))
+
+
+def release_all_leases(conn: Connection, now: datetime) -> int:
+    """Gives back every running job: right only where no other worker can be alive (SQLite, under the home's lock). Returns how many.
+
+    One that was in hand several times in a row when its process ended is let lie for a while, as leases that run out do by themselves.
+    """
+    free = {"state": READY, "lease_until": None, "leased_by": None}
+    running = update(jobs).where(jobs.c.state == RUNNING)
+    often = 0
+    for times, wait in enumerate(_LET_LIE[1:], 2):
+        same = jobs.c.unreported == times if times < len(_LET_LIE) else jobs.c.unreported >= times
+        often += conn.execute(running.where(same).values(run_at=now + wait, **free)).rowcount
+    return often + conn.execute(running.values(**free)).rowcount
 
 
 def parked(conn: Connection, *, kind: str | None = None, number: str | None = None) -> list[ParkedJob]:

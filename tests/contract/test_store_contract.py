@@ -281,8 +281,28 @@ def test_a_killed_process_leaves_its_jobs_to_the_next(store: Store) -> None:
     enqueue(store, job("a"))
     claim(store)
     with store.write() as conn:
-        assert jobs.release_all_leases(conn) == 1
+        assert jobs.release_all_leases(conn, MORNING) == 1
     assert claim(store, worker="next")[0].unreported == 2
+
+
+def test_a_job_that_was_in_hand_at_kill_after_kill_is_let_lie_longer_each_time(store: Store) -> None:
+    enqueue(store, job("a"))
+    now, waits = MORNING, []
+    for n in range(6):
+        assert [j.number for j in claim(store, at=now)] == ["a"]
+        with store.write() as conn:
+            assert jobs.release_all_leases(conn, now) == 1
+            due = jobs.next_due(conn, ["k"])
+        if due > now:
+            # It keeps nobody else waiting.
+            enqueue(store, job(f"b{n}"), at=now)
+            other = claim(store, at=now)
+            assert [j.number for j in other] == [f"b{n}"]
+            with store.write() as conn:
+                jobs.finish(conn, other, "w")
+        waits.append((due - now).total_seconds())
+        now = due
+    assert waits == [0, 10, 120, 600, 600, 600]
 
 
 def test_hastening_makes_waiting_jobs_of_one_endpoint_due(store: Store) -> None:

@@ -157,7 +157,7 @@ def test_a_job_that_kills_its_worker_is_parked_and_alone(sqlite_house: House) ->
     sqlite_house.app.worker.drain()
     with sqlite_house.app.store.write() as conn:
         jobs.enqueue(conn, [jobs.NewJob("triage", "TS-20261123-0001", "TS-20261123-0001", {})], sqlite_house.clock.now())
-    for _ in range(4):
+    for _ in range(5):
         with sqlite_house.app.store.write() as conn:
             claimed = jobs.claim(
                 sqlite_house.app.store,
@@ -171,8 +171,36 @@ def test_a_job_that_kills_its_worker_is_parked_and_alone(sqlite_house: House) ->
             )
         assert len(claimed) == 1
         sqlite_house.restart()
+        # It is let lie longer each time.
+        sqlite_house.clock.at += timedelta(minutes=10)
     sqlite_house.app.worker.drain()
     assert sqlite_house.parked() == [("triage", "killed_its_worker")]
+
+
+def test_kills_from_outside_within_minutes_park_no_job_that_was_in_hand(sqlite_house: House) -> None:
+    sqlite_house.app.accept(submission(mail("合同问题")))
+    in_hand = 0
+    for _ in range(30):
+        # Killed in the middle of its handling whenever it is handled at all, every 20 seconds for ten minutes.
+        with sqlite_house.app.store.write() as conn:
+            in_hand += len(
+                jobs.claim(
+                    sqlite_house.app.store,
+                    conn,
+                    "intake",
+                    limit=9,
+                    lease=timedelta(seconds=9),
+                    worker="killed",
+                    now=sqlite_house.clock.now(),
+                    behind_parked=True,
+                )
+            )
+        sqlite_house.restart()
+        sqlite_house.clock.at += timedelta(seconds=20)
+    assert in_hand == 4
+    sqlite_house.clock.at += timedelta(minutes=5)
+    sqlite_house.app.worker.drain()
+    assert (sqlite_house.parked(), len(sqlite_house.sender.accepted)) == ([], 1)
 
 
 def test_the_tracker_is_told_again_by_the_schedule_with_the_same_id(house: House) -> None:

@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.examples import Examples
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, threads
+from gateway.store import complaints, corrections, rounds, threads
 from gateway.store import examples as training_store
 from gateway.store.engine import Store
 from models.correction import Correction, Source
@@ -71,7 +71,9 @@ class Correcting:
                 raise Refused("not_sorted_yet", f"投诉 {number} 还在分类，请稍候", f"{number} is still being sorted; wait a moment")
             messages = [message for message in complaints.conversation(conn, [number])[number] if not message.aside]
             verdict = triage.by_person(ticket.verdict_of(body, complaint.customer), should_be)
-            assignment = rules.assign(rules.Facts(verdict, said_nothing=False, machine=False), self._plan, complaint.received_at)
+            began = rounds.of(conn, [number])[number].began if complaint.round > 1 else None
+            facts = rules.Facts(verdict, said_nothing=False, machine=False)
+            assignment = rules.assign(facts, self._plan, began or complaint.received_at)
             correction = _correction(number, complaint.channel.value, body, should_be, by=by, source=source, note=note, at=now)
             event = None
             if (should_be, assignment.department) != (complaint.klass, complaint.department):

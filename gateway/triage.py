@@ -10,16 +10,17 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from classifiers.base import Classifier, Query
-from gateway import rules, ticket
+from gateway import reopening, rules, ticket
 from gateway.announcing import Announcer
 from gateway.call_joining import Histories, Joining, Matter, filled
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
-from gateway.store import call_joining, complaints, corrections, jobs, talks
+from gateway.store import call_joining, complaints, corrections, jobs, rounds, talks
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
+from gateway.store.rounds import Round
 from models.answer import Answer, AnswerState
 from models.complaint import ComplaintState, Customer
 from models.delivery import Event, EventType, Next, RetryDecision
@@ -109,6 +110,8 @@ class Triage:
             everything = complaints.conversation(conn, numbers)
             settled = corrections.settled(conn, numbers)
             stated = talks.stated(conn, numbers)
+            again = [n for n in numbers if records[n].round > 1 or records[n].state in reopening.ENDED]
+            turns = rounds.of(conn, again)
         # A bounce or an absence notice that joined says nothing of the matter.
         spoken = {number: [message for message in said if not message.aside] for number, said in everything.items()}
         classifier = self._champion.classifier()
@@ -132,7 +135,8 @@ class Triage:
                     reports.append(self._joined(job, spoken[n][-1], found, now))
                     continue
                 before.append(matter)
-            reports.append(self._report(job, records[n], spoken[n], one, settled.get(n), customer, now, disputed=n in stated))
+            turn = turns.get(n, Round())
+            reports.append(self._report(job, records[n], spoken[n], one, settled.get(n), customer, now, turn, disputed=n in stated))
         return reports
 
     def idle(self, now: datetime) -> bool:
@@ -148,6 +152,7 @@ class Triage:
         settled: ComplaintClass | None,
         customer: Customer,
         now: datetime,
+        turn: Round,
         *,
         disputed: bool,
     ) -> Report:
@@ -162,7 +167,13 @@ class Triage:
             said_nothing=not any(message.said.strip() or message.title.strip() for message in messages),
             machine=all(message.machine for message in messages),
         )
-        assignment = rules.assign(facts, self._plan, complaint.received_at)
+        new = [message for message in messages if message.id > complaint.triaged_through]
+        objection = reopening.reopens(complaint, new, turn.ended)
+        if objection is not None:
+            complaint = replace(complaint, round=complaint.round + 1)
+        # Each round has its own due times.
+        since = objection.received_at if objection else turn.began or complaint.received_at
+        assignment = rules.assign(facts, self._plan, since)
         triaged = self._announcer.triaged(complaint, messages, customer, verdict, assignment)
         kind = EventType.UPDATED
         if complaint.state is ComplaintState.RECEIVED:
@@ -174,7 +185,12 @@ class Triage:
         ):
             kind = EventType.REROUTED
         said = self._announcer.classified(complaint, verdict, assignment.department, now)
-        event = self._announcer.assigned(kind, triaged, now)
+        if objection is not None:
+            kind = EventType.REOPENED
+            opinion = "\n".join(message.said for message in new if message.said)
+            event = self._announcer.reopened(triaged, now, by="customer", opinion=opinion)
+        else:
+            event = self._announcer.assigned(kind, triaged, now)
 
         # A person also sees what a machine sent, what says nothing and what its customer takes for another, however sure the model is.
         looked_at = decided.audited is not None or facts.machine or facts.said_nothing or disputed
@@ -193,6 +209,7 @@ class Triage:
                 event_id=event.id,
                 review_rank=review_rank,
                 at=now,
+                reopens=objection is not None,
             )
             # Looked at once the complaint is ours to write: a correction that confirms tells nobody, and so leaves the last event as it is.
             if corrections.settled(conn, [complaint.number]).get(complaint.number) is not settled:

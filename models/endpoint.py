@@ -35,7 +35,7 @@ class Format(StrEnum):
 
 
 # What an endpoint is told where it does not say: what makes and changes tickets.
-USUAL_TYPES = (EventType.ROUTED, EventType.REROUTED, EventType.UPDATED)
+USUAL_TYPES = (EventType.ROUTED, EventType.REROUTED, EventType.UPDATED, EventType.REOPENED)
 
 
 @dataclass(frozen=True, slots=True)

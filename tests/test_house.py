@@ -29,6 +29,7 @@ STEP_FRIENDS = (
     "gateway.oplog",
     "gateway.call_records",
     "gateway.call_joining",
+    "gateway.reopening",
     "gateway.announcing",
     "gateway.circuit",
 )

@@ -148,13 +148,16 @@ def record_triage(
     event_id: str | None,
     review_rank: float | None,
     at: datetime,
+    reopens: bool = False,
 ) -> None:
     """Keeps a verdict and an assignment, and what they make of the complaint. Refuses a move that the table of moves does not allow.
 
+    reopens: with this the round begins that `complaint` says.
     Raises `Overtaken` when somebody else has decided about the complaint since it was loaded.
     """
-    # What the customer adds changes nothing about how far the handling is.
-    state = complaint.state if complaint.state in TRIAGED_IN_PLACE else ComplaintState.ROUTED
+    # What the customer adds changes nothing about how far the handling is, unless he is not content with its end.
+    stays = complaint.state in TRIAGED_IN_PLACE and not reopens
+    state = complaint.state if stays else ComplaintState.ROUTED
     if state is not complaint.state:
         _allow(complaint.state, state)
     conn.execute(
@@ -172,6 +175,7 @@ def record_triage(
         conn,
         complaint,
         state=state.value,
+        round=complaint.round,
         klass=verdict.primary.value,
         department=assignment.department,
         priority=assignment.priority.value,
@@ -253,9 +257,10 @@ class Overtaken(JiesuError):
 
 
 def _decide(conn: Connection, complaint: ComplaintRow, **values: object) -> None:
-    # Each decision is told by an event that supersedes the one before, so the last event says whether this is still what was loaded.
-    same = complaints.c.last_event.is_not_distinct_from(complaint.last_event)
-    done = conn.execute(update(complaints).where(complaints.c.number == complaint.number, same).values(**values))
+    # Each decision is told by an event that supersedes the one before, so the last event says whether this is still what was loaded; and
+    # what a tracker says moves the state alone.
+    same = (complaints.c.last_event.is_not_distinct_from(complaint.last_event), complaints.c.state == complaint.state.value)
+    done = conn.execute(update(complaints).where(complaints.c.number == complaint.number, *same).values(**values))
     if not done.rowcount:
         raise Overtaken(complaint.number)
 

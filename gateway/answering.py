@@ -163,6 +163,7 @@ class Answering:
         complaint = complaints.load(conn, [number]).get(number)
         if complaint is None:
             raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
+        complaints.not_erased(complaint)
         said = [message for message in complaints.conversation(conn, [number])[number] if not message.aside]
         staff = told is Told.STAFF
         language = language_of("\n".join(f"{message.title}\n{message.said}" for message in said))

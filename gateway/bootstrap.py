@@ -35,6 +35,7 @@ from gateway.deliver import Deliver, Sender
 from gateway.desk import Desk
 from gateway.drift import Drift
 from gateway.endpoints import Endpoints, check_departments, keyring_of
+from gateway.erasing import Erasing
 from gateway.examples import Examples
 from gateway.feed import Feed
 from gateway.flow import FLOW, Gate, Step
@@ -125,6 +126,7 @@ class App:
     nightly_reconciliation: NightlyReconciliation
     # Who tells people, and what looks for what they are to be told.
     alarms: Alarms
+    erasing: Erasing
 
     def accept(self, submission: Submission) -> Receipt:
         """Takes a submission in; returns after commit, and tells the worker."""
@@ -386,6 +388,7 @@ def build(
         nightly_reconciliation=nightly,
         alarms=alarms,
         statuses=Statuses(store, clock, in_force, announcer, answering.tell, log),
+        erasing=Erasing(store, clock, announcer, log),
     )
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from gateway import (
     calls,
     config,
+    erasing_cli,
     examples_cli,
     handoff_cli,
     learning,
@@ -412,6 +413,7 @@ cli.add_typer(mailboxes_cli.mailboxes_cli, name="mailboxes")
 cli.add_typer(handoff_cli.endpoints_cli, name="endpoints")
 cli.add_typer(handoff_cli.report_cli, name="report")
 cli.add_typer(robots_cli.robots_cli, name="robots")
+cli.command()(erasing_cli.erase)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ class Correcting:
             complaint = complaints.load(conn, [number], hold=True).get(number)
             if complaint is None:
                 raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
+            complaints.not_erased(complaint)
             body = complaints.latest_verdict(conn, number)
             if body is None or complaint.klass is None:
                 raise Refused("not_sorted_yet", f"投诉 {number} 还在分类，请稍候", f"{number} is still being sorted; wait a moment")

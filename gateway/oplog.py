@@ -29,6 +29,7 @@ VERBS: Mapping[str, str] = {
     "SenderChecked": "whether a mail comes from the domain that it names: the results of SPF, DKIM and DMARC",
     "Classified": "a verdict was given",
     "Routed": "a department was assigned",
+    "Erased": "whose complaint it was is gone; `by` whom and for which `reason`",
     "CautiousStart": "nothing is reviewed yet: only what the shipped thresholds are very sure of is routed alone",
     "OwnEvidence": "from here on reviewed complaints decide what is routed alone",
     "TalkTaken": "a person of our side took a chat over",

@@ -74,6 +74,7 @@ class Statuses:
             if complaint is None or not statuses.was_told(conn, report.endpoint, report.number):
                 asked = report.number[:40]
                 raise Refused("no_such_complaint", f"没有交给您编号为 {asked} 的投诉", f"no complaint {asked} was handed to you")
+            complaints.not_erased(complaint)
             if complaint.state is ComplaintState.RECEIVED:
                 raise Refused(
                     "not_sorted_yet", f"投诉 {report.number} 还在分类，请稍候", f"{report.number} is still being sorted; wait a moment"

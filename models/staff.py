@@ -27,6 +27,7 @@ class Scope(StrEnum):
 
     COMPLAINTS_READ = "complaints:read"
     COMPLAINTS_WRITE = "complaints:write"
+    COMPLAINTS_ERASE = "complaints:erase"
     REVIEW_READ = "review:read"
     REVIEW_WRITE = "review:write"
     ANSWERS_WRITE = "answers:write"

@@ -83,6 +83,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.call_records",
         "gateway.noticing",
         "gateway.notice_watch",
+        "gateway.erasing",
     ),
     "typer": (
         "gateway.cli",
@@ -96,6 +97,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.mailboxes_cli",
         "gateway.handoff_cli",
         "gateway.robots_cli",
+        "gateway.erasing_cli",
     ),
     "rich": (
         "gateway.cli",
@@ -109,6 +111,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.mailboxes_cli",
         "gateway.handoff_cli",
         "gateway.robots_cli",
+        "gateway.erasing_cli",
     ),
     "uvicorn": ("gateway.serve", "gateway.devtracker"),
     "uvloop": ("gateway.serve", "gateway.acceptor"),
@@ -203,6 +206,7 @@ def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
         "gateway.mailboxes_cli",
         "gateway.handoff_cli",
         "gateway.robots_cli",
+        "gateway.erasing_cli",
     )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}

@@ -36,6 +36,7 @@ class ComplaintRow:
     reply_due: datetime | None
     triaged_through: int
     last_event: str | None
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,10 @@ def begin(store: Store, conn: Connection, number: str, channel: Channel, receive
             title=title,
         )
         .on_conflict_do_nothing()
+        # The count of rows is not to be had of every driver.
+        .returning(complaints.c.number)
     )
-    return made.rowcount == 1
+    return made.first() is not None
 
 
 def add_message(store: Store, conn: Connection, row: Mapping[str, object]) -> None:
@@ -256,6 +259,12 @@ class Overtaken(JiesuError):
         super().__init__("overtaken", f"投诉 {number} 刚被别人处理过，请重试", f"somebody else has just decided about {number}; try again")
 
 
+def not_erased(complaint: ComplaintRow) -> None:
+    """Raises `Refused` where whose complaint it was is gone: nothing more is written of it."""
+    if complaint.erased:
+        raise Refused("erased", f"投诉 {complaint.number} 的顾客信息已删除", f"whose complaint {complaint.number} was has been erased")
+
+
 def _decide(conn: Connection, complaint: ComplaintRow, **values: object) -> None:
     # Each decision is told by an event that supersedes the one before, so the last event says whether this is still what was loaded; and
     # what a tracker says moves the state alone.
@@ -292,4 +301,5 @@ def _complaint(row: Row[Any]) -> ComplaintRow:
         reply_due=row.reply_due,
         triaged_through=row.triaged_through or 0,
         last_event=row.last_event,
+        erased=row.erased_at is not None,
     )

@@ -54,6 +54,7 @@ class Store:
                 f"{parsed.get_backend_name()} is not supported; use sqlite or postgresql",
             )
         self.url = parsed
+        self.checkpoints = checkpoints
         self._held: int | None = None
         self._waiting, self._counting = 0, threading.Lock()
         try:
@@ -105,6 +106,17 @@ class Store:
     def insert(self, table: Table) -> Any:
         """An INSERT that knows `on_conflict_do_nothing`, which both databases spell alike."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def forget_log(self) -> None:
+        """After an erasure: what the log of writes (WAL) still holds of it goes into the file, and the log is cut; as far as it can be now.
+
+        Only where this process checkpoints; beside a gateway that serves, its own next checkpoints overwrite the log.
+        """
+        if self.is_sqlite and self.checkpoints:
+            with _translated(), self._writer.connect() as conn:
+                # Not by SQLAlchemy, which would begin a transaction first, and there is no checkpoint inside one.
+                plain: Any = conn.connection.driver_connection
+                plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def hold_alone(self) -> None:
         """Holds an SQLite file for this process, the one that serves. Raises `Refused` when another serves it, from whatever home."""
@@ -203,6 +215,9 @@ def _sqlite_engine(url: Any, *, pool_size: int, readonly: bool, checkpoints: boo
             _write_ahead(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        if not readonly:
+            # What is erased or moved leaves zeroes behind in the file, not its bytes (PIPL 47).
+            connection.execute("PRAGMA secure_delete=ON")
         if not checkpoints:
             connection.execute("PRAGMA wal_autocheckpoint=0")
         if readonly:

@@ -43,8 +43,9 @@ def boxes_of(conn: Connection, number: str) -> set[str]:
 
 
 def exists(conn: Connection, number: str) -> bool:
-    """Whether there is a complaint of this number."""
-    return conn.execute(select(complaints.c.number).where(complaints.c.number == number)).first() is not None
+    """Whether there is a complaint of this number to which something may be added."""
+    there = select(complaints.c.number).where(complaints.c.number == number, complaints.c.erased_at.is_(None))
+    return conn.execute(there).first() is not None
 
 
 def resolve(conn: Connection, number: str) -> str:

@@ -34,6 +34,7 @@ from gateway.web import (
     console_robots,
     console_view,
     customers_api,
+    erasing_api,
     feed_api,
     learning_api,
     mailboxes_api,
@@ -224,6 +225,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(customers_api.router(app))
     web.include_router(reviews.router(app))
     web.include_router(answers_api.router(app))
+    web.include_router(erasing_api.router(app))
     web.include_router(attachments.router(app))
     web.include_router(transcripts_api.router(app))
     web.include_router(learning_api.router(app, searching))
@@ -243,6 +245,7 @@ def create(app: App, chat: ChatDoor | None, *, alive: Callable[[], bool] = lambd
     web.include_router(console_mailboxes.routes(app, door))
     web.include_router(console_handoff.routes(app, door))
     web.include_router(console_robots.routes(app, door))
+    web.include_router(erasing_api.routes(app, door))
 
     @web.get("/console/{rest:path}", include_in_schema=False)
     async def no_such_page(rest: str, request: Request) -> Response:

@@ -7,6 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 HANDOFF_WORDS: Mapping[str, tuple[str, str]] = {
+    "erase.title": ("删除顾客信息", "Erase whose complaint it was"),
+    "erase.hint": ("顾客要求删除，或保存期满时使用。姓名、联系方式、原文、附件、答复都会删去，只留编号、类别、部门和时间供统计；收到过这件投诉的系统会被告知。不可恢复。", "For when the customer asks for it, or the time for keeping it is over. Name, contact, what was written, files and answers go; number, class, department and times stay for statistics. Systems that were told of it are told. Cannot be taken back."),
+    "erase.reason": ("原因", "Reason"),
+    "erase.reason.person_asked": ("本人要求", "The person asked"),
+    "erase.reason.retention": ("保存期满", "The time is over"),
+    "erase.again": ("请输入编号以确认", "Type the number to confirm"),
+    "erase.button": ("删除", "Erase"),
+    "erase.done": ("{number} 的顾客信息已删除。", "Whose complaint {number} was has been erased."),
+    "erase.was": ("顾客信息已删除，只留下编号、类别、部门和时间。", "Whose complaint it was has been erased; number, class, department and times are left."),
+    "wrong.erase": ("没有删除：请选择原因，并输入这件投诉的编号。", "Nothing was erased: choose a reason and type the number of this complaint."),
     "nav.handoff": ("交付", "Hand-off"),
     "handoff.sections": ("交付的各页", "Pages of the hand-off"),
     "handoff.trouble": ("接收方需要处理：{names}。事件都已保留。", "Endpoints need a person: {names}. Everything for them is kept."),

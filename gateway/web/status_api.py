@@ -16,7 +16,7 @@ from gateway.statuses import Taken, read_report
 from models.errors import Refused
 
 # What a sender can mend by waiting; all else he must mend himself.
-_STATUS_OF = {"no_such_complaint": 404, "not_sorted_yet": 409}
+_STATUS_OF = {"no_such_complaint": 404, "not_sorted_yet": 409, "erased": 410}
 
 
 def router(app: App) -> APIRouter:

@@ -35,6 +35,8 @@ complaints = Table(
     Column("review_rank", Float),
     # What came in lately is looked through for groups.
     Index("ix_complaints_received_at", "received_at"),
+    # When whose complaint it was went (PIPL 47); empty for all others.
+    Column("erased_at", UtcTime),
     Index(
         "ix_complaints_review",
         "review_rank",

@@ -48,6 +48,7 @@ CALLS: tuple[tuple[str, str, Any, Scope], ...] = (
     ("GET", "/api/v1/complaints/{n}/status", None, Scope.COMPLAINTS_READ),
     ("POST", "/api/v1/complaints", {"text": "x"}, Scope.COMPLAINTS_WRITE),
     ("POST", "/api/v1/complaints/{n}/messages", {"text": "x"}, Scope.COMPLAINTS_WRITE),
+    ("POST", "/api/v1/complaints/{n}/erase", {"reason": "retention", "by": "甲", "dry_run": True}, Scope.COMPLAINTS_ERASE),
     ("POST", "/api/v1/transcripts", {}, Scope.TRANSCRIPTS_WRITE),
     ("GET", "/api/v1/review", None, Scope.REVIEW_READ),
     ("POST", "/api/v1/complaints/{n}/corrections", {"class": "price", "by": "甲"}, Scope.REVIEW_WRITE),

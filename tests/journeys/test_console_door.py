@@ -120,6 +120,7 @@ PAGES = (
     ("GET", "/console/reconcile"),
     ("GET", "/console/nothing"),
     ("POST", "/console/complaints/TS-20261124-0001/corrections"),
+    ("POST", "/console/complaints/TS-20261124-0001/erase"),
     ("POST", "/console/undo"),
     ("POST", "/console/sign-out"),
     ("POST", "/console/models/retrain"),
@@ -149,7 +150,8 @@ FOR_OPERATORS = [(method, path) for method, path in PAGES if method == "POST" an
 FOR_LEADS = [
     (method, path)
     for method, path in PAGES
-    if re.search("/(models|examples|endpoints|deliveries|parked|reconcile|mailboxes|robots)", path) and (method, path) not in FOR_OPERATORS
+    if re.search("/(models|examples|endpoints|deliveries|parked|reconcile|mailboxes|robots|erase)", path)
+    and (method, path) not in FOR_OPERATORS
 ]
 
 

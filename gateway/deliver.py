@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -57,6 +59,13 @@ _NEXT: Mapping[OutcomeCode, Next] = {
 }
 
 
+# The size of batches: this at first; twice as many after a full one that was quick; half after one that was slow.
+_LEAST_BATCH, _QUICK_SECONDS, _SLOW_SECONDS = 64, 0.3, 1.0
+_NOT_BEGUN = RetryDecision(
+    Next.RETRY, "not_begun: 接收方突然变慢，这一批没有发完 / the endpoint became slow, and this was not begun", counted=False
+)
+
+
 class Deliver:
     """The step from event to one endpoint, and the gate before it: rate, tries at once, and whether it is left alone for now.
 
@@ -81,9 +90,12 @@ class Deliver:
         self._away = True
         self._lock = threading.Lock()
         self._held = 0
-        # A batch must end before its lease does, or another node would send it too.
+        # So many at once end before their lease does, whatever happens, or another node would send them too; two threads share them.
         rounds = max(1, int(stage.lease.total_seconds() // endpoint.timeout_seconds) - 1)
-        self._most_held = rounds * endpoint.concurrency
+        self._sure = rounds * endpoint.concurrency
+        # An endpoint that is quick is given more at a time, for each batch costs two commits.
+        self._batch = self._least = min(_LEAST_BATCH, self._sure)
+        self._slice = max(1, min(_LEAST_BATCH, self._sure // 2))
         self._tokens, self._filled_at = max(1.0, endpoint.rate_per_second), None
         self._trouble: TroubleRow | None = None
 
@@ -102,7 +114,9 @@ class Deliver:
             self._trouble = trouble
             if trouble and trouble.open:
                 most = 1 if not self._held else 0
-            most = min(most, self._most_held - self._held, self._filled(now))
+            may_hold = self._sure if self._batch == self._least else 2 * self._batch
+            most = min(most, self._batch, may_hold - self._held)
+            most = min(most, self._filled(now)) if most > 0 else 0
             self._held += max(most, 0)
             return max(most, 0)
 
@@ -144,14 +158,32 @@ class Deliver:
             else:
                 to_send.append((job, pending))
         before = self._trouble
-        outcomes = self._sender.send(self._dress([pending for _, pending in to_send]))
-        sent = [self._report(job, p, outcome, now, before) for (job, p), outcome in zip(to_send, outcomes, strict=True)]
+        begun = time.monotonic()
+        outcomes: list[Outcome] = []
+        # What is begun within the time of one try ends before its lease; the rest is given back. Only an endpoint that was quick and all at
+        # once is not comes to that.
+        while len(outcomes) < len(to_send) and (not outcomes or time.monotonic() - begun < self._endpoint.timeout_seconds):
+            part = to_send[len(outcomes) : len(outcomes) + self._slice]
+            outcomes += self._sender.send(self._dress([pending for _, pending in part]))
+        self._suit(len(batch), time.monotonic() - begun)
+        reports += [Report(job, _NOT_BEGUN) for job, _ in to_send[len(outcomes) :]]
+        sent = [self._report(job, p, outcome, now, before) for (job, p), outcome in zip(to_send, outcomes, strict=False)]
+        for code, times in Counter(outcome.code.value for outcome in outcomes).items():
+            self._metrics.attempts.labels(self._endpoint.name, code).inc(times)
         if any(outcome.code is OutcomeCode.AWAY for outcome in outcomes):
             # Until it is asked, even where another event gets through before that: what was tried in vain is sent at once then.
             self._away = True
         if sent and (before is not None or any(outcome.code is not OutcomeCode.ACCEPTED for outcome in outcomes)):
             sent[0] = _with_write(sent[0], lambda conn: self._note(conn, outcomes, now))
         return reports + sent
+
+    def _suit(self, size: int, seconds: float) -> None:
+        """Suits the size of batches to how quickly the endpoint takes them."""
+        with self._lock:
+            if size >= self._batch and seconds < _QUICK_SECONDS:
+                self._batch = max(self._least, min(2 * self._batch, self._stage.batch))
+            elif seconds > _SLOW_SECONDS:
+                self._batch = max(self._least, self._batch // 2)
 
     def idle(self, now: datetime) -> bool:
         """Looks whether an endpoint that was away is back, and if so sends at once what waits for it."""
@@ -196,7 +228,6 @@ class Deliver:
             "status": outcome.status,
             "ms": round(outcome.seconds * 1000),
         }
-        self._metrics.attempts.labels(pending.endpoint, outcome.code.value).inc()
         decision = self._decide(job, outcome, probing=trouble is not None and trouble.open)
         log: list[tuple[str, dict[str, object]]] = [("DeliveryAttempt", told)]
         if decision.next is Next.DONE:

@@ -102,6 +102,7 @@ class Stage:
     after: str | None = None
     wakes: tuple[str, ...] = ()
     queue: str = ""
+    written: int = 8
 
     @property
     def name(self) -> str:
@@ -131,8 +132,9 @@ FLOW: tuple[Stage, ...] = (
     # Whether a mail comes from the domain that it names. In a lane of its own, because the DNS may be slow and sorting waits for nothing.
     Stage("check_sender", 8, timedelta(seconds=600), OWN_FAULT, behind_parked=True, lane="senders"),
     # An event goes to an endpoint. Each endpoint has a queue and a lane of its own, so that a slow one holds up neither the sorting nor
-    # another; and what is parked holds back what came after it, so that an endpoint hears of a complaint in order or not at all.
-    Stage("deliver", 64, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery"),
+    # another; and what is parked holds back what came after it, so that an endpoint hears of a complaint in order or not at all. Its gate
+    # lets so many go to an endpoint that takes them quickly, and few to any other.
+    Stage("deliver", 512, timedelta(seconds=180), WEBHOOK, behind_parked=False, lane="delivery", written=64),
     # An answer leaves by mail. In a lane of its own, for a mail server that hangs must hold up neither sorting nor delivery; and one that
     # cannot be sent does not keep the customer from hearing what comes after it.
     Stage("answer", 4, timedelta(seconds=600), MAIL, behind_parked=True, lane="answering"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,8 +26,8 @@ from models.errors import JiesuError, Refused, TryLater, Unreadable
 _POLL_SECONDS = 0.5
 # How long a report waits for a store that is away, before its job is left to its lease.
 _SETTLE_AGAIN_SECONDS = (0.2, 0.5, 1, 2, 5, 10, 10, 10, 10, 10)
-# So many reports are written before it is asked whether a door waits for the store, and how long it is then left to it.
-_WRITTEN_AT_ONCE, _COURTESY_SECONDS = 8, 0.001
+# How long the store is left to a door that waits for it.
+_COURTESY_SECONDS = 0.001
 # How long a lane pauses after a round in which a door had to wait.
 _CROWDED_SECONDS = 0.3
 # How far a wait strays, so that jobs that failed together do not come back together.
@@ -84,6 +85,8 @@ class Worker:
         self._threads: list[threading.Thread] = []
         # The lanes whose last round found a door waiting for the store.
         self._crowded: set[str] = set()
+        # The stages whose last claim brought as much as was asked for.
+        self._full: set[str] = set()
 
     def start(self) -> None:
         """Begins to work, in the threads of each lane; again, where it was stopped."""
@@ -152,14 +155,22 @@ class Worker:
 
     def _run_stage(self, stage: Stage) -> int:
         """Claims and runs one batch. Returns how many jobs were settled."""
+        now = self._clock.now()
+        # After a full batch there is mostly more, and the claim itself tells.
+        if stage.name in self._full:
+            self._full.discard(stage.name)
+            return self._gated(stage, now)
         with self._store.read() as conn:
             due = jobs.next_due(conn, [stage.kind], stage.queue)
-        now = self._clock.now()
         if due is None or due > now:
             # A look costs no write; but leases that ran out are not ready and show only to a claim.
             with self._store.read() as conn:
                 if not jobs.has_dropped(conn, stage.kind, now, stage.queue):
                     return 0
+        return self._gated(stage, now)
+
+    def _gated(self, stage: Stage, now: datetime) -> int:
+        """Claims and runs as much as the stage's gate lets."""
         gate = self._gates.get(stage.name)
         if gate is None:
             return self._claim_and_run(stage, stage.batch, now)
@@ -188,6 +199,8 @@ class Worker:
             )
         if not mine:
             return 0
+        if len(mine) == most:
+            self._full.add(stage.name)
         with self._metrics.step_seconds.labels(stage.kind).time():
             reports = self._reports(stage, mine, now)
         self._settle_surely(stage, reports)
@@ -246,7 +259,7 @@ class Worker:
             try:
                 with self._store.write() as conn:
                     while len(written) < len(left):
-                        few = left[len(written) : len(written) + _WRITTEN_AT_ONCE]
+                        few = left[len(written) : len(written) + stage.written]
                         written += few
                         self._write(conn, few)
                         if self._store.somebody_waits:
@@ -261,8 +274,7 @@ class Worker:
                     left.remove(report)
             else:
                 del left[: len(written)]
-                for report in written:
-                    self._tell(stage, report)
+                self._tell(stage, written)
             if left:
                 # Whoever waits would else be overtaken by the next part.
                 time.sleep(_COURTESY_SECONDS)
@@ -284,7 +296,7 @@ class Worker:
             except _LostError:
                 self._log.write("LeaseLost", report.job.number, kind=stage.kind, job=report.job.id)
                 return
-        self._tell(stage, report)
+        self._tell(stage, [report])
 
     def _write(self, conn: Connection, reports: Sequence[Report]) -> None:
         """What the reports bring, and what becomes of their jobs. Raises when a lease was lost: then nothing of it may stand."""
@@ -309,17 +321,23 @@ class Worker:
         if not kept:
             raise _LostError
 
-    def _tell(self, stage: Stage, report: Report) -> None:
-        job, decision = report.job, report.decision
-        self._metrics.jobs.labels(stage.kind, decision.next.value).inc()
-        for verb, fields in report.log:
-            self._log.write(verb, job.number, **fields)
-        code = decision.reason.partition(": ")[0]
-        if decision.next is Next.RETRY:
-            wait = round(decision.wait.total_seconds(), 1)
-            self._log.write("Retry", job.number, kind=stage.kind, attempt=job.attempts, code=code, wait_seconds=wait)
-        elif decision.next is Next.PARK:
-            self._log.write("Parked", job.number, kind=stage.kind, job=job.id, attempt=job.attempts, code=code)
+    def _tell(self, stage: Stage, reports: Sequence[Report]) -> None:
+        """Counts and logs what was settled."""
+        lines: list[tuple[str, str, Mapping[str, object]]] = []
+        for report in reports:
+            job, decision = report.job, report.decision
+            said: list[tuple[str, Mapping[str, object]]] = [*report.log]
+            if decision.next is not Next.DONE:
+                code = decision.reason.partition(": ")[0]
+                told: dict[str, object] = {"kind": stage.kind, "attempt": job.attempts, "code": code}
+                if decision.next is Next.RETRY:
+                    said.append(("Retry", told | {"wait_seconds": round(decision.wait.total_seconds(), 1)}))
+                else:
+                    said.append(("Parked", told | {"job": job.id}))
+            lines += [(verb, job.number, fields) for verb, fields in said]
+        self._log.write_all(lines)
+        for result, times in Counter(report.decision.next.value for report in reports).items():
+            self._metrics.jobs.labels(stage.kind, result).inc(times)
 
 
 def threads_of(lane: str) -> int:

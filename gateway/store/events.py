@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, update
 
 from gateway.store import jobs
+from gateway.store.among import among, is_sqlite, spelt
 from models.columns import UtcTime
 from models.delivery import Event, EventType, Outcome, OutcomeCode
 from models.tables import attempts, deliveries, events
@@ -62,8 +65,7 @@ def job_of(delivery_id: int, endpoint: str, number: str) -> jobs.NewJob:
 
 def pending(conn: Connection, delivery_ids: Sequence[int]) -> dict[int, PendingDelivery]:
     """Deliveries with their events, by id."""
-    query = select(deliveries, events.c.type, events.c.payload).join(events, events.c.id == deliveries.c.event_id)
-    found = conn.execute(query.where(deliveries.c.id.in_(delivery_ids)))
+    found = conn.execute(_pending(is_sqlite(conn)), {"ids": spelt(conn, delivery_ids)})
     return {
         row.id: PendingDelivery(
             row.id,
@@ -76,6 +78,12 @@ def pending(conn: Connection, delivery_ids: Sequence[int]) -> dict[int, PendingD
         )
         for row in found
     }
+
+
+@cache
+def _pending(sqlite: bool) -> Select[Any]:
+    query = select(deliveries, events.c.type, events.c.payload).join(events, events.c.id == deliveries.c.event_id)
+    return query.where(among(deliveries.c.id, sqlite=sqlite))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +111,20 @@ def record_attempts(conn: Connection, tried: Sequence[Tried]) -> None:
     if not rows:
         return
     conn.execute(_KEEP_ATTEMPT, rows)
-    arrived = [{"delivery": one.delivery_id, "at": one.at} for one in tried if one.outcome.code is OutcomeCode.ACCEPTED]
-    if arrived:
-        conn.execute(_ARRIVED, arrived)
+    arrived: dict[datetime, list[int]] = {}
+    for one in tried:
+        if one.outcome.code is OutcomeCode.ACCEPTED:
+            arrived.setdefault(one.at, []).append(one.delivery_id)
+    # What was sent together has one time.
+    for at, ids in arrived.items():
+        conn.execute(_arrived(is_sqlite(conn)), {"ids": spelt(conn, ids), "at": at})
 
 
-_ARRIVED = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("delivery", type_=BigInteger()))
-    .values(delivered_at=bindparam("at", type_=UtcTime()))
-)
+@cache
+def _arrived(sqlite: bool) -> Update:
+    return update(deliveries).where(among(deliveries.c.id, sqlite=sqlite)).values(delivered_at=bindparam("at", type_=UtcTime()))
+
+
 _KEEP_ATTEMPT = insert(attempts)
 
 

@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
+    Delete,
     Integer,
     Row,
     Select,
@@ -32,7 +32,9 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
+from gateway.store.among import among, is_sqlite, spelt
 from gateway.store.engine import Store
 from models.columns import UtcTime
 from models.tables import jobs
@@ -175,15 +177,20 @@ def _claimable(kind: str, behind_parked: bool, after: str | None, skip_locked: b
 
 
 def _lease(conn: Connection, ids: Sequence[int], until: datetime, worker: str) -> list[Job]:
+    rows = conn.execute(_leasing(is_sqlite(conn)), {"ids": spelt(conn, ids), "until": until, "worker": worker}).all()
+    return sorted((_job(row) for row in rows), key=lambda job: job.id)
+
+
+@cache
+def _leasing(sqlite: bool) -> ReturningUpdate[Any]:
     values = {
         "state": RUNNING,
         "attempts": jobs.c.attempts + 1,
         "unreported": jobs.c.unreported + 1,
-        "lease_until": until,
-        "leased_by": worker,
+        "lease_until": bindparam("until", type_=UtcTime()),
+        "leased_by": bindparam("worker", type_=String()),
     }
-    rows = conn.execute(update(jobs).where(jobs.c.id.in_(ids)).values(**values).returning(*_OF_A_JOB)).all()
-    return sorted((_job(row) for row in rows), key=lambda job: job.id)
+    return update(jobs).where(among(jobs.c.id, sqlite=sqlite)).values(**values).returning(*_OF_A_JOB)
 
 
 # What a worker wants to know of a job.
@@ -206,19 +213,26 @@ def _still_mine(job: Job, worker: str) -> ColumnElement[bool]:
 
 def finish(conn: Connection, done: Sequence[Job], worker: str) -> bool:
     """Strikes jobs off. False when the lease of any was lost; then the caller must roll back what it wrote."""
-    if not done:
-        return True
-    mine = [{"job_id": job.id, "tried": job.attempts, "worker": worker} for job in done]
-    return conn.execute(_STRIKE_OFF, mine).rowcount == len(done)
+    tried: dict[int, list[int]] = {}
+    for job in done:
+        tried.setdefault(job.attempts, []).append(job.id)
+    # One statement for all that were tried alike, which are mostly all.
+    struck = 0
+    for attempts, ids in tried.items():
+        values = {"ids": spelt(conn, ids), "tried": attempts, "worker": worker}
+        struck += conn.execute(_striking_off(is_sqlite(conn)), values).rowcount
+    return struck == len(done)
 
 
-# The fence is that of `_still_mine`; one statement for many is quicker than one that names them all.
-_STRIKE_OFF = delete(jobs).where(
-    jobs.c.id == bindparam("job_id", type_=BigInteger()),
-    jobs.c.state == RUNNING,
-    jobs.c.leased_by == bindparam("worker", type_=String()),
-    jobs.c.attempts == bindparam("tried", type_=Integer()),
-)
+@cache
+def _striking_off(sqlite: bool) -> Delete:
+    """The fence is that of `_still_mine`."""
+    return delete(jobs).where(
+        among(jobs.c.id, sqlite=sqlite),
+        jobs.c.state == RUNNING,
+        jobs.c.leased_by == bindparam("worker", type_=String()),
+        jobs.c.attempts == bindparam("tried", type_=Integer()),
+    )
 
 
 def retry(conn: Connection, job: Job, worker: str, *, at: datetime, code: str, reason: str, counted: bool = True) -> bool:

@@ -11,10 +11,10 @@ import random
 import re
 import signal
 import sys
-from typing import cast
+
+from benchmarks.receiver import Connection
 
 _ID = re.compile(rb"\r\nwebhook-id: *(\S+)", re.IGNORECASE)
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 # How often an answer is lost after the event was taken, and how often an event is refused.
 _LOST, _REFUSED = 0.1, 0.1
 
@@ -38,50 +38,25 @@ class Tracker:
         data = json.loads(body)["data"]
         self.tickets.setdefault(data["idempotency_key"], []).append(data["order"])
 
-
-class Connection(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker, self._buffer = tracker, b""
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the way out."""
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Answers each request once all of it is there."""
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0 and self._transport is not None and not self._transport.is_closing():
-            head = self._buffer[:end]
-            length = _LENGTH.search(head)
-            whole = end + 4 + (int(length[1]) if length else 0)
-            if len(self._buffer) < whole:
-                return
-            body, self._buffer = self._buffer[end + 4 : whole], self._buffer[whole:]
-            self._answer(head, body)
-
-    def _answer(self, head: bytes, body: bytes) -> None:
-        assert self._transport is not None
-        tracker = self._tracker
+    def answer(self, transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+        """Takes the event and says so, or does not."""
         if head.startswith(b"GET /taken"):
-            told = json.dumps({"tickets": tracker.tickets, "sends": tracker.sends, "repeats": tracker.repeats}).encode()
-            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(told) + told)
+            told = json.dumps({"tickets": self.tickets, "sends": self.sends, "repeats": self.repeats}).encode()
+            transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(told) + told)
             return
-        tracker.sends += 1
-        chance = tracker.dice.random()
+        self.sends += 1
+        chance = self.dice.random()
         if chance < _REFUSED:
             status = b"429 Too Many Requests" if chance < _REFUSED / 2 else b"500 Internal Server Error"
-            self._transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\n\r\n" % status)
+            transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\n\r\n" % status)
             return
         webhook_id = _ID.search(head)
         assert webhook_id is not None
-        tracker.take(webhook_id[1], body)
+        self.take(webhook_id[1], body)
         if chance > 1 - _LOST:
-            self._transport.abort()
+            transport.abort()
         else:
-            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
 
 async def main() -> None:
@@ -90,7 +65,7 @@ async def main() -> None:
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     tracker = Tracker(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
-    server = await loop.create_server(lambda: Connection(tracker), "127.0.0.1", 0, backlog=200)
+    server = await loop.create_server(lambda: Connection(tracker.answer), "127.0.0.1", 0, backlog=200)
     print(json.dumps({"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}), flush=True)
     await stop.wait()
     server.close()

@@ -11,6 +11,7 @@ import json
 import re
 import signal
 import time
+from collections.abc import Callable
 from typing import cast
 
 import uvloop
@@ -20,11 +21,11 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
-class Receiver(asyncio.Protocol):
-    """One connection, kept open for request after request."""
+class Connection(asyncio.Protocol):
+    """One connection, kept open for request after request. `answer` is given the way out, and head and body of each."""
 
-    def __init__(self, arrived: dict[bytes, tuple[float, bytes]]) -> None:
-        self._arrived = arrived
+    def __init__(self, answer: Callable[[asyncio.Transport, bytes, bytes], None]) -> None:
+        self._answer = answer
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
 
@@ -36,27 +37,34 @@ class Receiver(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answers each request once all of it is there."""
         self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0 and self._transport is not None and not self._transport.is_closing():
             head = self._buffer[:end]
             length = _LENGTH.search(head)
             whole = end + 4 + (int(length[1]) if length else 0)
             if len(self._buffer) < whole:
                 return
             body, self._buffer = self._buffer[end + 4 : whole], self._buffer[whole:]
-            self._answer(head, body)
+            self._answer(self._transport, head, body)
 
-    def _answer(self, head: bytes, body: bytes) -> None:
-        assert self._transport is not None
+
+class Receiver:
+    """Answers everything with 200, and remembers when it came."""
+
+    def __init__(self) -> None:
+        self._arrived: dict[bytes, tuple[float, bytes]] = {}
+
+    def answer(self, transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+        """200, and what arrived to whoever asks for it."""
         if head.startswith(b"GET /arrivals"):
             told = [[number.decode(), at, event.decode()] for number, (at, event) in self._arrived.items()]
             self._arrived.clear()
             text = json.dumps(told).encode()
-            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
+            transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
         elif head.startswith(b"GET /count"):
             text = str(len(self._arrived)).encode()
-            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
+            transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
         else:
-            self._transport.write(_OK)
+            transport.write(_OK)
             number = _NUMBER.search(body)
             if number:
                 self._arrived.setdefault(number[1], (time.monotonic(), body))
@@ -67,8 +75,8 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    arrived: dict[bytes, tuple[float, bytes]] = {}
-    server = await loop.create_server(lambda: Receiver(arrived), "127.0.0.1", 0, backlog=200)
+    receiver = Receiver()
+    server = await loop.create_server(lambda: Connection(receiver.answer), "127.0.0.1", 0, backlog=200)
     port = server.sockets[0].getsockname()[1]
     print(json.dumps({"url": f"http://127.0.0.1:{port}"}), flush=True)
     await stop.wait()

@@ -34,6 +34,8 @@ from models.tables import (
     mailbox_mails,
     messages,
     metadata,
+    notices,
+    open_terms,
     statuses,
     submissions,
     talk_says,

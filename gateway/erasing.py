@@ -120,7 +120,7 @@ def _outside(envelope: Mapping[str, Any]) -> str:
     """Where a copy of what came in may lie besides the store; empty where none is known."""
     door = envelope.get("door")
     if door == "drop":
-        return f"drop/done/{envelope.get('file_name', '')}"
+        return f"drop/done: {envelope.get('file_name', '')}"
     if door == "bucket":
         return f"bucket: {envelope.get('file_name', '')}"
     return f"mailbox: {envelope.get('mailbox', '')}" if door == "imap" else ""

@@ -41,7 +41,11 @@ def router(app: App) -> APIRouter:
         else:
             found = await anyio.to_thread.run_sync(lambda: app.erasing.erase(number, reason=Reason(body["reason"]), by=body["by"]))
             app.worker.wake("delivery")
-        return JSONResponse(found.as_json() | {"dry_run": bool(body.get("dry_run"))})
+        told = found.as_json() | {"dry_run": bool(body.get("dry_run"))}
+        if not told["dry_run"]:
+            # This answer is kept for a day, and a file's name can be a telephone number.
+            told["outside"] = sorted({place.partition(":")[0] for place in found.outside})
+        return JSONResponse(told)
 
     return routes
 

@@ -213,7 +213,7 @@ def test_nothing_is_left_of_a_call(house: House) -> None:
     number = taken(house, Submission(Channel.PHONE, raw, "text/plain", f"drop:{PHONE}", house.clock.now(), None, envelope))
     assert {one.partition(".")[0] for one in found_in(house, *SECRETS)} >= {"calls", "submissions", "messages", "events"}
     done = house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳")
-    assert done.outside == [f"drop/done/{PHONE}.txt"]
+    assert done.outside == [f"drop/done: {PHONE}.txt"]
     assert found_in(house, *SECRETS) == set()
 
 

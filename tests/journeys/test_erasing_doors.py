@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 from console_house import complain, person
+from fakes import eventually
 from running import RunningGateway
+from sqlalchemy import select
 
 from models.staff import Role, Scope
+from models.tables import answered_requests
 
 WORDS = "价格问题 诸葛树人 13912345678"
 
@@ -59,6 +62,17 @@ def test_a_program_erases_with_its_own_scope_once_for_one_key(gateway: RunningGa
     assert (again, same, headers["idempotency-replayed"]) == (200, done, "true")
     body = {"class": "price", "by": "甲"}
     assert ask(gateway, f"/api/v1/complaints/{number}/corrections", body, gateway.app.api_token)[0] == 410
+
+
+def test_what_a_program_is_told_of_an_erasure_names_no_file(gateway: RunningGateway) -> None:
+    (gateway.drop / "13912345678.txt").write_text(f"客户：{WORDS}\n", "utf-8")
+    eventually(lambda: gateway.log("Routed"))
+    number = gateway.log("Routed")[0]["number"]
+    path, told = f"/api/v1/complaints/{number}/erase", {"reason": "retention", "by": "王芳"}
+    assert ask(gateway, path, told | {"dry_run": True}, gateway.app.api_token)[1]["outside"] == ["drop/done: 13912345678.txt"]
+    assert ask(gateway, path, told, gateway.app.api_token, **{"Idempotency-Key": "k"})[1]["outside"] == ["drop/done"]
+    with gateway.app.store.read() as conn:
+        assert not any("139" in body for body in conn.execute(select(answered_requests.c.body)).scalars())
 
 
 def test_a_lead_erases_in_the_console_after_typing_the_number(gateway: RunningGateway) -> None:

@@ -240,14 +240,13 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, endpoints, mail_door, mailboxes, mailer, robots, senders, terms, wording
+    from gateway import bootstrap, mail_door, mailboxes, mailer, robots, senders, terms, wording
 
     settings = config.load()
     mail_door.smtp_options(settings)
     mailboxes.check_secrets(settings)
-    senders.check(settings)
     in_force = bootstrap.load_plan(settings)
-    endpoints.check_departments(endpoints.of_settings(settings), list(in_force.departments))
+    senders.check(settings, list(in_force.departments))
     tellers = robots.of_settings(settings, list(in_force.departments))
     own = terms.read(settings.home)
     templates = wording.load(settings.home)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from gateway.broker import BrokerSender
@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.cloudevents import CloudEvents
 from gateway.config import Settings, secret_file
 from gateway.deliver import Sender
-from gateway.endpoints import Endpoints, MakeSender, of_settings
+from gateway.endpoints import Endpoints, MakeSender, check_departments, of_settings
 from gateway.rabbitmq import RabbitLink
 from gateway.tracker import WebhookSender
 from models.endpoint import Endpoint, EndpointKind, Exchange
@@ -43,8 +43,12 @@ def endpoints_of(settings: Settings, clock: Clock, installation_name: str, addre
     return Endpoints(settings, clock, makers, CloudEvents(installation_name, address))
 
 
-def check(settings: Settings) -> None:
-    """Whether every broker's password and certificates can be read; connects to nobody. Raises `BadSetting`."""
+def check(settings: Settings, departments: Sequence[str]) -> None:
+    """Whether the plan knows the departments that endpoints wait for, and every broker's password and certificates can be read.
+
+    Connects to nobody. Raises `BadSetting`.
+    """
+    check_departments(of_settings(settings), departments)
     for endpoint in of_settings(settings):
         if endpoint.kind is EndpointKind.RABBITMQ:
             _rabbitmq_link(settings, endpoint)

@@ -1,33 +1,21 @@
-"""Sends events to an endpoint by Standard Webhooks 1.0.0. The only home of the HTTP client.
-
-The client runs in a loop of its own in a thread of its own, so that the synchronous core can use it; connections are kept open.
-"""
+"""Sends events to an endpoint by Standard Webhooks 1.0.0."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import hmac
-import threading
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
-
-import aiohttp
+from collections.abc import Sequence
+from functools import lru_cache
 
 from gateway.clock import Clock
+from gateway.http_client import Answer, HttpClient
 from gateway.keyring import secret_bytes
-from gateway.public_addresses import forbidden, listens, open_any, open_if_public
-from models.delivery import Outcome, OutcomeCode, Outgoing
+from models.delivery import Outcome, Outgoing
 
-_T = TypeVar("_T")
 # So much of an answer is kept, for the person who looks for the cause.
 _ANSWER_BYTES = 500
-_LONGEST_RETRY_AFTER = timedelta(days=1)
+_HEADERS = {"content-type": "application/json; charset=utf-8", "user-agent": "jiesu"}
 
 
 def sign(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
@@ -58,58 +46,40 @@ def signature(one: Outgoing, timestamp: int) -> dict[str, str]:
 
 
 class WebhookSender:
-    """Sends events; call it from any thread.
-
-    allow_private_hosts: host names or addresses that may be private; all other private, loopback, link-local, multicast and metadata
-    addresses are refused at the moment of connecting, on the very address that is connected to, so that no second look-up can differ.
-    """
+    """Sends events; call it from any thread. The parameters are those of `HttpClient`; `concurrency` is shared by all callers."""
 
     def __init__(self, clock: Clock, *, allow_private_hosts: Sequence[str], timeout_seconds: float, concurrency: int) -> None:
         self._clock = clock
-        self._allowed = {host.lower() for host in allow_private_hosts}
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._concurrency = concurrency
+        self._client = HttpClient(
+            clock,
+            allow_private_hosts=allow_private_hosts,
+            timeout_seconds=timeout_seconds,
+            concurrency=concurrency,
+            name="webhook-sender",
+        )
         # Shared by all callers, whatever their number.
         self._gate = asyncio.Semaphore(concurrency)
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="webhook-sender", daemon=True)
-        self._thread.start()
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
         """Sends all at once, at most `concurrency` at a time. One outcome for each, in order; never raises."""
         if not outgoing:
             return []
-        return self._run(self._send_all(outgoing))
+        return self._client.run(self._send_all(outgoing))
 
     def post(self, url: str, body: bytes, *, most_answer: int) -> Outcome:
         """Posts one JSON body as it is, unsigned, under the same rules for addresses, and reads the answer up to `most_answer` bytes.
 
         Never raises.
         """
-        return self._run(self._gated_post(url, body, most_answer))
+        return self._client.run(self._gated_post(url, body, most_answer))
 
     def reachable(self, url: str) -> bool:
         """Whether somebody listens at the address; sends nothing."""
-        parts = urlsplit(url)
-        try:
-            return listens(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), self._allowed)
-        except ValueError:
-            return False
+        return self._client.reachable(url)
 
     def close(self) -> None:
         """Gives the connections back and ends the thread."""
-        self._run(self._close_sessions())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    async def _close_sessions(self) -> None:
-        for session in self._sessions.values():
-            await session.close()
+        self._client.close()
 
     async def _send_all(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
         async def gated(one: Outgoing) -> Outcome:
@@ -118,93 +88,16 @@ class WebhookSender:
 
         return list(await asyncio.gather(*(gated(one) for one in outgoing)))
 
-    def _session(self, private: bool) -> aiohttp.ClientSession:
-        """One pool for hosts that may be private and one for all others, each with its own check."""
-        if private not in self._sessions:
-            connector = aiohttp.TCPConnector(
-                limit=self._concurrency,
-                socket_factory=open_any if private else open_if_public,
-                keepalive_timeout=30,
-            )
-            self._sessions[private] = aiohttp.ClientSession(connector=connector, timeout=self._timeout, trust_env=False)
-        return self._sessions[private]
-
     async def _send_one(self, one: Outgoing) -> Outcome:
-        headers = {
-            **signature(one, int(self._clock.now().timestamp())),
-            **one.headers,
-        }
-        return await self._post(one.url, one.body, headers, _first_words)
+        headers = {**_HEADERS, **signature(one, int(self._clock.now().timestamp())), **one.headers}
+        # Of an answer that only a person may want to read the first words will do.
+        return _outcome(await self._client.ask("POST", one.url, headers=headers, body=one.body, most_bytes=_ANSWER_BYTES, whole=False))
 
     async def _gated_post(self, url: str, body: bytes, most_answer: int) -> Outcome:
         async with self._gate:
-            return await self._post(url, body, {}, partial(_whole, most=most_answer))
-
-    async def _post(
-        self, url: str, body: bytes, more: Mapping[str, str], reading: Callable[[aiohttp.StreamReader], Awaitable[bytes]]
-    ) -> Outcome:
-        headers = {"content-type": "application/json; charset=utf-8", "user-agent": "jiesu", **more}
-        begun = time.perf_counter()
-        try:
-            session = self._session((urlsplit(url).hostname or "").lower() in self._allowed)
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                answer = (await reading(response.content)).decode("utf-8", "replace")
-                seconds = time.perf_counter() - begun
-                return Outcome(
-                    _code(response.status),
-                    response.status,
-                    seconds,
-                    answer,
-                    _retry_after(response.headers.get("retry-after"), self._clock.now()),
-                )
-        except TimeoutError:
-            return Outcome(OutcomeCode.TIMEOUT, None, time.perf_counter() - begun)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Outcome(_why_not(error), None, time.perf_counter() - begun, type(error).__name__)
+            return _outcome(await self._client.ask("POST", url, headers=_HEADERS, body=body, most_bytes=most_answer))
 
 
-async def _first_words(content: aiohttp.StreamReader) -> bytes:
-    """What has come of an answer that only a person may want to read."""
-    return await content.read(_ANSWER_BYTES)
-
-
-async def _whole(content: aiohttp.StreamReader, most: int) -> bytes:
-    """All of an answer that is to be understood, in however many pieces it comes."""
-    read = bytearray()
-    while len(read) < most and (piece := await content.read(most - len(read))):
-        read += piece
-    return bytes(read)
-
-
-def _why_not(error: BaseException) -> OutcomeCode:
-    if forbidden(error):
-        return OutcomeCode.FORBIDDEN_ADDRESS
-    # A certificate that is refused shows when somebody does listen.
-    nobody = isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError)
-    return OutcomeCode.AWAY if nobody else OutcomeCode.UNREACHABLE
-
-
-def _code(status: int) -> OutcomeCode:
-    if 200 <= status < 300:
-        return OutcomeCode.ACCEPTED
-    if status == 410:
-        return OutcomeCode.GONE
-    if status in (429, 502, 503, 504):
-        return OutcomeCode.THROTTLED
-    if 300 <= status < 400:
-        return OutcomeCode.REDIRECTED
-    return OutcomeCode.CLIENT_ERROR if 400 <= status < 500 else OutcomeCode.SERVER_ERROR
-
-
-def _retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Seconds or an HTTP date (RFC 9110 10.2.3); nonsense is ignored, and nobody may ask for more than a day."""
-    if not value:
-        return None
-    try:
-        wait = timedelta(seconds=int(value))
-    except (ValueError, OverflowError):
-        try:
-            wait = parsedate_to_datetime(value) - now
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(wait, timedelta(0)), _LONGEST_RETRY_AFTER)
+def _outcome(answer: Answer) -> Outcome:
+    said = answer.why or answer.body.decode("utf-8", "replace")
+    return Outcome(answer.code, answer.status, answer.seconds, said, answer.retry_after)

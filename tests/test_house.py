@@ -50,7 +50,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sklearn": ("classifiers",),
     "skops": ("classifiers.stored",),
     "ahocorasick_rs": ("classifiers.facets",),
-    "aiohttp": ("gateway.tracker",),
+    "aiohttp": ("gateway.http_client",),
     "aio_pika": ("gateway.rabbitmq",),
     "aiormq": ("gateway.rabbitmq",),
     "structlog": ("gateway.oplog",),

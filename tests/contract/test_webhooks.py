@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from gateway import home, public_addresses, tracker
+from gateway import home, http_client, public_addresses, tracker
 from gateway.clock import SystemClock
 from gateway.tracker import WebhookSender, sign
 from models.delivery import OutcomeCode, Outgoing
@@ -188,14 +188,14 @@ def test_a_secret_that_is_none_is_named(secret: str) -> None:
     ("value", "seconds"), [("5", 5), ("-5", 0), ("999999999", 86400), ("soon", None), ("", None), ("1e400", None), ("9" * 400, None)]
 )
 def test_retry_after_is_read_with_suspicion(value: str, seconds: int | None) -> None:
-    found = tracker._retry_after(value, SystemClock().now())
+    found = http_client._retry_after(value, SystemClock().now())
     assert found == (None if seconds is None else timedelta(seconds=seconds))
 
 
 def test_retry_after_may_be_a_date() -> None:
     now = SystemClock().now().replace(microsecond=0)
     later = (now + timedelta(minutes=5)).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    assert tracker._retry_after(later, now) == timedelta(minutes=5)
+    assert http_client._retry_after(later, now) == timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(

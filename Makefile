@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS := $(wildcard classifiers/corpus/*.jsonl classifiers/lexicon/*.txt classifiers/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz bench train classifier-report docs clean
+.PHONY: help run test test-trackers check fuzz bench train classifier-report docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -15,6 +15,9 @@ run: $(VENV)/run.ready classifiers/trained/shipped.skops ## Start the gateway wi
 
 test: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Run all tests
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+test-trackers: $(VENV)/dev.ready ## Run the adapters against the real Redmine 5 and Request Tracker 5 of Debian's packages
+	@REAL_TRACKERS=1 $(BIN)/python -m pytest tests/trackers -q $(ARGS)
 
 check: $(VENV)/dev.ready ## Lint, format check and types
 	@$(BIN)/ruff check .

@@ -49,6 +49,7 @@ from gateway.oplog import OperatorLog
 from gateway.outbound import Outbound
 from gateway.outbound import Sender as FromUs
 from gateway.plan import Plan
+from gateway.polling import Polls
 from gateway.quarantine import Quarantine
 from gateway.reconcile import NightlyReconciliation, Reconciliation
 from gateway.records import Records
@@ -61,9 +62,10 @@ from gateway.robots import Robots
 from gateway.senders import endpoints_of
 from gateway.staffing import Staffing
 from gateway.statuses import Statuses
-from gateway.store import deliveries, installation, jobs, mailboxes, migrations, plans
+from gateway.store import deliveries, installation, jobs, mailboxes, migrations, plans, trackers
 from gateway.store.engine import Store
 from gateway.talking import TalkDesk, TalkOptions
+from gateway.trackers.making import Surroundings, polled_of
 from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
 from models.attachment import AttachmentLimits
@@ -121,6 +123,7 @@ class App:
     cloudevents: CloudEvents
     feed: Feed
     statuses: Statuses
+    polls: Polls
     redelivery: Redelivery
     reconciliation: Reconciliation
     nightly_reconciliation: NightlyReconciliation
@@ -212,9 +215,9 @@ def operating(settings: Settings) -> Iterator[Operating]:
     store, clock = open_store(settings), SystemClock()
     with store.write() as conn:
         name = installation.name(store, conn)
-    endpoints = endpoints_of(settings, clock, name, base_address(settings))
     mailer = SmtpMailer(server) if (server := mail_server(settings)) else None
     log = OperatorLog(settings.log.format, settings.log.level)
+    endpoints = endpoints_of(Surroundings(settings, clock, store, Attachments(store, OPENERS), log), name, base_address(settings))
     zone = ZoneInfo(settings.general.timezone)
     try:
         robots = robots_of(settings, store, clock, log, load_plan(settings), name, base_address(settings), mailer)
@@ -252,6 +255,7 @@ def build(
             # Under the home's lock nobody else can be at work: what a killed process had in hand is free again.
             jobs.release_all_leases(conn, clock.now())
             mailboxes.release_all(conn)
+            trackers.release_all(conn)
         name = installation.name(store, conn)
     zone = ZoneInfo(settings.general.timezone)
     acceptance = Acceptance(store, clock, zone, log, metrics)
@@ -263,7 +267,8 @@ def build(
     records = Records(store, in_force, links)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)
-    endpoints = endpoints_of(settings, clock, name, base_address(settings), sender)
+    files = Attachments(store, OPENERS)
+    endpoints = endpoints_of(Surroundings(settings, clock, store, files, log), name, base_address(settings), sender)
     check_departments([served.endpoint for served in endpoints.served.values()], list(in_force.departments))
     if serving:
         with store.write() as conn:
@@ -342,6 +347,9 @@ def build(
     alarms.join(steps, gates)
     worker = Worker(store, clock, stages, steps, log, metrics, node, acceptance.give_way, gates)
     api_token = home.secret(settings.secrets_folder, "api.token", home.token)
+    statuses = Statuses(store, clock, in_force, announcer, answering.tell, log)
+    polls = Polls(store, clock, statuses, polled_of(endpoints, settings, store), log, node)
+    metrics.watch_polls(polls.gauges)
     return App(
         settings,
         clock,
@@ -375,7 +383,7 @@ def build(
         ),
         staffing=staffing(settings, store, clock=clock, log=log),
         desk=Desk(store, correcting),
-        attachments=Attachments(store, OPENERS),
+        attachments=files,
         answering=answering,
         replies=ReplyDesk(store, clock, answering, log),
         mailboxes=boxes,
@@ -387,7 +395,8 @@ def build(
         reconciliation=reconciliation,
         nightly_reconciliation=nightly,
         alarms=alarms,
-        statuses=Statuses(store, clock, in_force, announcer, answering.tell, log),
+        statuses=statuses,
+        polls=polls,
         erasing=Erasing(store, clock, announcer, log),
     )
 

@@ -40,6 +40,7 @@ from gateway.sections_mail import Mail
 from gateway.sections_mailbox import Mailbox, problem
 from gateway.sections_phone import Bucket, Phone
 from gateway.sections_robots import Notices, RobotSection
+from gateway.trackers import settings as trackers
 from models.endpoint import without_password
 from models.errors import BadSetting
 
@@ -310,7 +311,7 @@ def _translated(error: ValidationError, values: Mapping[str, Any]) -> BadSetting
 
 def hidden(key: str) -> bool:
     """Whether the value of a setting is never shown."""
-    return "secret" in key or "password" in key or (key.startswith("robot.") and key.endswith(".url"))
+    return any(word in key for word in ("secret", "password", "api_key")) or (key.startswith("robot.") and key.endswith(".url"))
 
 
 def _is_loopback(host: str) -> bool:
@@ -354,6 +355,9 @@ def _check_together(settings: Settings) -> None:
     for name in endpoints:
         if endpoints.count(name) > 1:
             raise BadSetting("endpoint.name", f"“{name}” 用了两次，请各取一个名称", f"'{name}' stands twice; give each its own name")
+    for endpoint in settings.endpoint:
+        if found := trackers.problem(endpoint):
+            raise BadSetting(f"endpoint.{endpoint.name}.{found[0]}", *found[1:])
     web, smtp = settings.web, settings.smtp
     if not _is_loopback(web.host) and not web.tls_certificate and not web.trusted_proxies:
         raise BadSetting(

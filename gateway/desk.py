@@ -11,7 +11,7 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, statuses, talks, threads
+from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, statuses, talks, threads, trackers
 from gateway.store.answers import Try
 from gateway.store.calls import EarlierRow
 from gateway.store.complaints import ComplaintRow, MessageRow
@@ -23,6 +23,7 @@ from models.assignment import Priority
 from models.attachment import StoredAttachment
 from models.correction import UNDONE, Correction, Source, last_words
 from models.errors import Refused
+from models.remote import RemoteTicket
 from models.staff import Session
 from models.status import Status
 
@@ -67,6 +68,8 @@ class Story:
         """What came with a message."""
         return [file for file in self.files if file.submission_id == message.submission_id]
 
+    # Its tickets in tracking systems.
+    tickets: Sequence[RemoteTicket] = ()
     # Other complaints of the same telephone number, the newest first.
     others: Sequence[EarlierRow] = ()
 
@@ -140,6 +143,7 @@ class Desk:
                 tries=answers.tries_of(conn, number),
                 joined=threads.joined_to(conn, number),
                 others=others[:MOST_OTHERS],
+                tickets=trackers.tickets_of(conn, number),
             )
 
     def original(self, number: str, submission_id: int) -> tuple[str, bytes] | None:

@@ -18,7 +18,18 @@ from gateway.keyring import Keyring, Secrets
 from gateway.sections import EVERY
 from gateway.store.events import PendingDelivery
 from models.delivery import EventType, Outcome, Outgoing
-from models.endpoint import BROKERS, Audience, Endpoint, EndpointKind, Exchange, Filter, Format
+from models.endpoint import (
+    BROKERS,
+    TICKET_CONCURRENCY,
+    TICKET_KINDS,
+    TICKET_TYPES,
+    Audience,
+    Endpoint,
+    EndpointKind,
+    Exchange,
+    Filter,
+    Format,
+)
 from models.errors import BadSetting, Refused
 
 # How long the former secret signs too, unless it is said otherwise.
@@ -44,7 +55,10 @@ def of_settings(settings: Settings) -> list[Endpoint]:
             )
         )
     for one in settings.endpoint:
-        wanted = Filter(_types(one.types), tuple(one.classes), tuple(one.departments), tuple(one.estates))
+        tickets = one.kind in TICKET_KINDS
+        types = TICKET_TYPES if tickets and "types" not in one.model_fields_set else _types(one.types)
+        at_once = TICKET_CONCURRENCY if tickets and "concurrency" not in one.model_fields_set else one.concurrency
+        wanted = Filter(types, tuple(one.classes), tuple(one.departments), tuple(one.estates))
         found.append(
             Endpoint(
                 one.name,
@@ -53,7 +67,7 @@ def of_settings(settings: Settings) -> list[Endpoint]:
                 wanted,
                 one.format,
                 one.rate_per_second,
-                one.concurrency,
+                at_once,
                 one.timeout_seconds,
                 tuple(one.allow_private_hosts),
                 Exchange(one.exchange, one.queue, one.password_file, one.tls_ca) if one.kind in BROKERS else None,

@@ -63,6 +63,10 @@ class Metrics:
         """Adds gauges that ask at each scrape: `look` gives by endpoint how it stands, how many wait, and the lag in seconds."""
         self.registry.register(_Endpoints(look))
 
+    def watch_polls(self, look: Callable[[], Sequence[tuple[str, int, float]]]) -> None:
+        """Adds gauges of each tracker that is asked: failures in a row, and when it last answered, as `look` says at each scrape."""
+        self.registry.register(_Polls(look))
+
     def watch_unexplained(self, look: Callable[[], float]) -> None:
         """Adds a gauge of submissions that the last reconciliation could not account for."""
         Gauge("jiesu_unexplained", "Submissions that nothing accounts for.", registry=self.registry).set_function(look)
@@ -102,6 +106,22 @@ class _Endpoints(Collector):
             waiting.add_metric([name], count)
             lag.add_metric([name], seconds)
         yield from (stands, waiting, lag)
+
+
+class _Polls(Collector):
+    def __init__(self, look: Callable[[], Sequence[tuple[str, int, float]]]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        failures = GaugeMetricFamily("jiesu_tracker_poll_failures", "Looks in a row that failed.", labels=["endpoint"])
+        last = GaugeMetricFamily("jiesu_tracker_poll_last_success_timestamp", "When the tracker last answered.", labels=["endpoint"])
+        for name, count, at in self._look():
+            failures.add_metric([name], count)
+            last.add_metric([name], at)
+        yield from (failures, last)
 
 
 class _Jobs(Collector):

@@ -9,7 +9,7 @@ from typing import Any
 from connectors.base import Standing
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import answers, complaints, corrections, desk, jobs, statuses, threads
+from gateway.store import answers, complaints, corrections, desk, jobs, statuses, threads, trackers
 from gateway.store.complaints import ComplaintRow
 from gateway.store.engine import Store
 from models.verdict import Decision
@@ -62,6 +62,7 @@ class Records:
             told = [ticket.answer_json(answer) for answer in answers.of_number(conn, number)]
             joined = threads.joined_to(conn, number)
             reported = [ticket.status_json(status) for status in statuses.of(conn, number)]
+            tickets = [{"endpoint": one.endpoint, "id": one.remote_id, "url": one.url} for one in trackers.tickets_of(conn, number)]
         said = [ticket.correction_json(correction) for correction in corrected]
         decided = {
             "verdict": verdict,
@@ -70,6 +71,7 @@ class Records:
             "answers": told,
             "joined": list(joined),
             "statuses": reported,
+            "tickets": tickets,
         }
         return ticket.details_json(complaint, messages, decided, f"{self._links}/{number}")
 

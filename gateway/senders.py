@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from gateway.broker import BrokerSender
-from gateway.clock import Clock
+from gateway.clock import SystemClock
 from gateway.cloudevents import CloudEvents
 from gateway.config import Settings, secret_file
 from gateway.deliver import Sender
 from gateway.endpoints import Endpoints, MakeSender, check_departments, of_settings
 from gateway.rabbitmq import RabbitLink
 from gateway.tracker import WebhookSender
-from models.endpoint import Endpoint, EndpointKind, Exchange
+from gateway.trackers import making
+from gateway.trackers.making import Surroundings
+from models.endpoint import TICKET_KINDS, Endpoint, EndpointKind, Exchange
 
 
-def endpoints_of(settings: Settings, clock: Clock, installation_name: str, address: str, sender: Sender | None = None) -> Endpoints:
+def endpoints_of(around: Surroundings, installation_name: str, address: str, sender: Sender | None = None) -> Endpoints:
     """Everybody who is told of events.
 
     address: of the web server as seen from outside. sender: stands in for all senders.
     """
+
+    settings, clock = around.settings, around.clock
 
     def webhook(endpoint: Endpoint) -> Sender:
         return WebhookSender(
@@ -36,7 +41,11 @@ def endpoints_of(settings: Settings, clock: Clock, installation_name: str, addre
         )
 
     # A further kind of endpoint has its row here and its maker above.
-    makers: Mapping[EndpointKind, MakeSender] = {EndpointKind.WEBHOOK: webhook, EndpointKind.RABBITMQ: rabbitmq}
+    makers: Mapping[EndpointKind, MakeSender] = {
+        EndpointKind.WEBHOOK: webhook,
+        EndpointKind.RABBITMQ: rabbitmq,
+        **dict.fromkeys(TICKET_KINDS, partial(making.sender_of, around=around)),
+    }
     if sender is not None:
         standing_in = sender
         makers = {kind: lambda _: standing_in for kind in makers}
@@ -44,11 +53,12 @@ def endpoints_of(settings: Settings, clock: Clock, installation_name: str, addre
 
 
 def check(settings: Settings, departments: Sequence[str]) -> None:
-    """Whether the plan knows the departments that endpoints wait for, and every broker's password and certificates can be read.
+    """Whether the plan knows the departments that endpoints wait for, and every broker's password and tracker's key can be read.
 
     Connects to nobody. Raises `BadSetting`.
     """
     check_departments(of_settings(settings), departments)
+    making.check(settings, SystemClock())
     for endpoint in of_settings(settings):
         if endpoint.kind is EndpointKind.RABBITMQ:
             _rabbitmq_link(settings, endpoint)

@@ -131,6 +131,7 @@ class Server:
             await anyio.to_thread.run_sync(app.drift.stop)
             await anyio.to_thread.run_sync(app.nightly_reconciliation.stop)
             await anyio.to_thread.run_sync(app.alarms.watch.stop)
+            await anyio.to_thread.run_sync(app.polls.stop)
             await anyio.to_thread.run_sync(app.worker.stop)
         app.log.write("Stopped")
         # A trained model that was tampered with ends the gateway with its error.
@@ -152,6 +153,7 @@ class Server:
             self._app.drift.start()
             self._app.nightly_reconciliation.start()
             self._app.alarms.watch.start()
+            self._app.polls.start()
 
     async def _until_stopped(self, http: _Http, *watching: asyncio.Task[None] | None) -> None:
         waits: set[asyncio.Task[object]] = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(http.served())}

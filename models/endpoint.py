@@ -12,12 +12,17 @@ from models.delivery import About, Event, EventType
 
 
 class EndpointKind(StrEnum):
-    """By which means an endpoint is told. Each kind has one sender (`gateway/endpoints.py`)."""
+    """By which means an endpoint is told. Each kind has one sender (`gateway/senders.py`)."""
 
     # HTTP, signed by Standard Webhooks 1.0.0.
     WEBHOOK = "webhook"
     # AMQP 0-9-1 to a topic exchange, with the same signature.
     RABBITMQ = "rabbitmq"
+
+    # Tracking systems in which adapters make tickets: Redmine 5, Request Tracker 5, and any other by a mapping.
+    REDMINE = "redmine"
+    RT = "rt"
+    MAPPED = "mapped"
 
 
 # The kinds that are brokers: events go there under a topic, to whoever has bound a queue to it.
@@ -36,6 +41,11 @@ class Format(StrEnum):
 
 # What an endpoint is told where it does not say: what makes and changes tickets.
 USUAL_TYPES = (EventType.ROUTED, EventType.REROUTED, EventType.UPDATED, EventType.REOPENED)
+# The kinds whose events become tickets, and what these are told where the settings do not say: all that people who handle them must know.
+TICKET_KINDS = frozenset({EndpointKind.REDMINE, EndpointKind.RT, EndpointKind.MAPPED})
+TICKET_TYPES = (*USUAL_TYPES, EventType.CUSTOMER_RATED, EventType.CLOSED, EventType.ERASED)
+# Most tickets that are written at once, where the settings do not say: such systems have few processes.
+TICKET_CONCURRENCY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +59,10 @@ class Filter:
 
     def takes(self, event: Event) -> bool:
         """Whether the event is for this endpoint."""
-        return event.type in self.types and any(self._matches(about) for about in event.about)
+        return event.type in self.types and any(self.matches(about) for about in event.about)
 
-    def _matches(self, about: About) -> bool:
+    def matches(self, about: About) -> bool:
+        """Whether a complaint of this kind is for this endpoint, whatever happens to it."""
         return (
             (not self.classes or about.klass in self.classes)
             and (not self.departments or about.department in self.departments)

@@ -17,6 +17,8 @@ from gateway.store import migrations
 from gateway.store.engine import Store
 
 _databases = itertools.count(1)
+# The real trackers take a while to start: `make test-trackers`.
+collect_ignore = [] if os.environ.get("REAL_TRACKERS") else ["trackers"]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

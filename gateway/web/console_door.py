@@ -118,7 +118,8 @@ class Door:
             ("warning.robots", self._app.alarms.robots.failing(), "/console/robots"),
         ]
         warnings = tuple((say(key, names=", ".join(names)), page) for key, names, page in told if names)
-        return warnings, tuple(self._app.redelivery.troubles())
+        troubles = dict.fromkeys([*self._app.redelivery.troubles(), *self._app.polls.failing()])
+        return warnings, tuple(troubles)
 
     async def posted(self, request: Request, role: Role = Role.AGENT) -> tuple[Visit, dict[str, str]]:
         """Who asks for a change, and the fields of the form. Raises `Wrong` unless the session's own CSRF token came along."""

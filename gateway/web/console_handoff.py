@@ -17,6 +17,7 @@ from gateway.reconcile import BUCKETS, Report
 from gateway.store.deliveries import STATES, Wanted
 from gateway.web.console_door import Door, Wrong
 from models.delivery import EventType
+from models.endpoint import TICKET_KINDS
 from models.errors import Refused
 from models.staff import Role
 
@@ -41,7 +42,8 @@ def routes(app: App, door: Door) -> APIRouter:
     @router.get("/endpoints")
     async def endpoints(request: Request) -> Response:
         visit = await door.enter(request, Role.LEAD)
-        return door.page(visit, "console_endpoints.html", states=await anyio.to_thread.run_sync(app.redelivery.states))
+        states = await anyio.to_thread.run_sync(app.redelivery.states)
+        return door.page(visit, "console_endpoints.html", states=states, polls=await anyio.to_thread.run_sync(app.polls.health))
 
     @router.post("/endpoints/{name}/{action}")
     async def act(name: str, action: str, request: Request) -> Response:
@@ -53,6 +55,9 @@ def routes(app: App, door: Door) -> APIRouter:
             outcome = await anyio.to_thread.run_sync(lambda: app.redelivery.test(name, by=by))
             code, status = visit.say.code("outcome", outcome.code), f" {outcome.status}" if outcome.status else ""
             words = visit.say("endpoints.tested", name=name, code=code, status=status, ms=round(outcome.seconds * 1000))
+            if app.endpoints.served[name].endpoint.kind in TICKET_KINDS and outcome.answer:
+                zh, _, en = outcome.answer.partition(" / ")
+                words += f"；{visit.say.either(zh, en or zh)[:200]}"
         elif action == "enable":
             await anyio.to_thread.run_sync(lambda: app.redelivery.enable(name, by=by))
             app.worker.wake("delivery")

@@ -14,6 +14,7 @@ from models.tables.mailboxes import mailbox_mails, mailboxes
 from models.tables.notices import message_notices, notice_robots, notices, open_terms, robot_messages
 from models.tables.people import answered_requests, api_tokens, sessions, staff
 from models.tables.talks import statements, talk_says, talks
+from models.tables.trackers import tracker_files, tracker_polls, tracker_tickets
 
 __all__ = [
     "answer_attempts",
@@ -56,6 +57,9 @@ __all__ = [
     "submissions",
     "talk_says",
     "talks",
+    "tracker_files",
+    "tracker_polls",
+    "tracker_tickets",
     "trained_models",
     "troubled_endpoints",
     "verdicts",

@@ -127,8 +127,24 @@ class HttpClient:
                 socket_factory=open_any if private else open_if_public,
                 keepalive_timeout=30,
             )
-            self._sessions[private] = aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+            self._sessions[private] = aiohttp.ClientSession(
+                connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(_once,)
+            )
         return self._sessions[private]
+
+
+class _BrokenConnectionError(OSError):
+    """The connection broke before an answer came."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Sends a request once. The library sends a PUT again whose connection broke, which may add a note twice; whoever asks looks first."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _BrokenConnectionError(type(error).__name__) from error
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:

@@ -203,6 +203,11 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/script":
             tracker.script += json.loads(body)
             return self._say(200, {})
+        if parts.path == "/state":
+            # A transition, which adapters do not make and staff does.
+            told = json.loads(body)
+            tracker.tickets[told["id"]]["fields"] |= {"status": {"name": told["status"]}, "updated": tracker.now()}
+            return self._say(200, {})
         if parts.path == "/seen":
             return self._say(200, {"seen": tracker.seen, "tickets": tracker.tickets})
         with tracker.lock:

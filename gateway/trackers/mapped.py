@@ -113,7 +113,7 @@ class Mapped:
         if request.more["how"] == "base64":
             self._ask(line, "file", values | {"file_base64": base64.b64encode(file.content).decode()})
             return
-        content, kind = _multipart(request.more.get("part", "file"), file)
+        content, kind = multipart(request.more.get("part", "file"), file)
         line.send(
             request.method,
             mapping.fill_text(request.path, values, encoded=True),
@@ -248,7 +248,7 @@ def _spelt(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _multipart(part: str, file: File) -> tuple[bytes, str]:
+def multipart(part: str, file: File) -> tuple[bytes, str]:
     """A form of one file (RFC 7578), whose name cannot end its own quotes."""
     boundary = f"jiesu-{secrets.token_hex(16)}"
     name = "".join(" " if c in "\r\n" else c for c in file.filename).replace("\\", "_").replace('"', "%22")

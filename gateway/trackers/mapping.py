@@ -19,7 +19,7 @@ from urllib.parse import quote
 from models.errors import BadSetting
 from models.status import StatusCode
 
-_PLACE = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_-]+)?)\}")
+_PLACE = re.compile(r"\{([a-z_0-9]+(?:\.[A-Za-z0-9_-]+)?)\}")
 # What we make ourselves.
 OURS = frozenset({"key", "number", "round", "id", "since", "minutes"})
 SECRETS = frozenset({"api_key", "api_key_base64"})

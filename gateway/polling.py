@@ -10,7 +10,7 @@ from datetime import timedelta
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
 from gateway.statuses import Statuses, StatusSource
-from gateway.store import trackers
+from gateway.store import endpoints, trackers
 from gateway.store.engine import Store
 from models.errors import JiesuError, Refused, TryLater
 from models.remote import PollHealth
@@ -67,10 +67,12 @@ class Polls:
             pass
 
     def look(self, name: str) -> bool:
-        """Asks one endpoint now, where this node holds the lease. Whether all went well."""
+        """Asks one endpoint now, unless it is switched off or another node holds the lease. Whether all went well."""
         one = self._polled[name]
         now = self._clock.now()
         with self._store.write() as conn:
+            if endpoints.standing(conn, name).disabled:
+                return True
             mark = trackers.hold(self._store, conn, name, self._node, now, now + _LEASE)
         if mark is None:
             return True

@@ -168,7 +168,7 @@ class Jira(Tracker):
             if label := re.fullmatch(r'labels = "([^"]*)"', query["jql"]):
                 found = [one for one in found if label[1] in one["fields"]["labels"]]
             else:
-                assert re.fullmatch(r"labels = jiesu AND updated >= -\d+m ORDER BY updated ASC", query["jql"]), query
+                assert re.fullmatch(r"labels = jiesu AND updated >= -\d+m ORDER BY updated DESC", query["jql"]), query
             return 200, {"issues": found[int(query.get("startAt", "0")) :]}
         if not (named := re.match(r"/rest/api/2/issue/([^/]+)", path)) or named[1] not in self.tickets:
             return 404, {"errorMessages": ["Issue Does Not Exist"], "errors": {}}

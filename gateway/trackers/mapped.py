@@ -18,7 +18,7 @@ from models.delivery import EventType, OutcomeCode
 
 # So much is read twice, for changes that were not seen at once; and so far the clocks may be apart where only minutes are asked for.
 _OVERLAP, _CLOCKS = timedelta(minutes=2), timedelta(minutes=15)
-_MOST_PAGES = 50
+_MOST_PAGES = 200
 _UNREAD = "答复中没有 {0} / the answer has nothing at {0}"
 
 
@@ -201,7 +201,7 @@ class Mapped:
             "number": case.number,
             "round": case.round,
             "subject": words.subject(case),
-            "link": data.get("links", {}).get("self", ""),
+            "link": words.link(case),
             "department": department.get("code", ""),
             "department_name": department.get("name", ""),
             "priority": case.priority,

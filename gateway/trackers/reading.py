@@ -16,6 +16,8 @@ from models.status import StatusCode, StatusReport
 
 # Tickets that are read from the beginning in one look.
 _MOST_UNREAD = 50
+# A listing may have many pages.
+_LISTING_SECONDS = 120.0
 # What happened so long before the mark was read at an earlier look.
 _READ_BEFORE = timedelta(minutes=5)
 
@@ -43,9 +45,8 @@ class TicketSource:
         if began is None:
             return [], since
         mark = since or (began - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        line = self._sender.line()
         try:
-            updated = self._sender.adapter.updated(line, mark)
+            updated = self._sender.adapter.updated(self._sender.line(_LISTING_SECONDS), mark)
             with self._store.read() as conn:
                 ours = trackers.by_remote(conn, self.endpoint, updated.ids)
             floor = datetime.fromisoformat(mark) - _READ_BEFORE

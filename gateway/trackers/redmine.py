@@ -15,7 +15,7 @@ from models.delivery import EventType
 
 # What is changed while a listing is read may stand in it too late; so much is read twice, and known by its ids.
 _OVERLAP = timedelta(seconds=120)
-_PAGE, _MOST_PAGES = 100, 50
+_PAGE, _MOST_PAGES = 100, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,9 @@ class Redmine:
     # ---- Reading ---------------------------------------------------------------------------------------------------------------------
 
     def updated(self, line: Line, since: str) -> Updated:
-        """Issues in the order in which they changed. Those of other projects too: people move issues."""
+        """Issues that changed, of other projects too: people move issues. The newest first, so that none slips from page to page unseen."""
         mark = _at(since)
-        query = {"status_id": "*", "sort": "updated_on:asc", "limit": str(_PAGE), "updated_on": f">={_spelt(mark - _OVERLAP)}"}
+        query = {"status_id": "*", "sort": "updated_on:desc", "limit": str(_PAGE), "updated_on": f">={_spelt(mark - _OVERLAP)}"}
         ids: list[str] = []
         newest = mark
         for page in range(_MOST_PAGES):

@@ -17,7 +17,7 @@ from gateway.trackers.base import Case, Change, File, Found, History, Line, Trou
 from models.delivery import EventType
 
 _REST = "/REST/2.0"
-_PAGE, _MOST_PAGES = 100, 50
+_PAGE, _MOST_PAGES = 100, 200
 # How far the clocks of the two may be apart: a search can only say how long ago, because RT reads times in its account's zone.
 _CLOCKS = timedelta(minutes=15)
 # An answer and the status that was set with it are two transactions, so far apart at most; so long the last answer waits for its status.
@@ -158,13 +158,14 @@ class Rt:
     # ---- Reading ---------------------------------------------------------------------------------------------------------------------
 
     def updated(self, line: Line, since: str) -> Updated:
-        """Tickets that changed, of any queue: people move tickets."""
+        """Tickets that changed, of any queue: people move tickets. The newest first, so that none slips from page to page unseen."""
         mark = _at(since)
         minutes = math.ceil((self._now() - mark + _CLOCKS) / timedelta(minutes=1))
         query = {
             "query": f"LastUpdated > '{max(minutes, 1)} minutes ago'",
             "fields": "LastUpdated",
             "orderby": "LastUpdated",
+            "order": "DESC",
             "per_page": str(_PAGE),
         }
         ids: list[str] = []

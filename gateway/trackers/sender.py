@@ -26,6 +26,7 @@ from models.remote import FileState, RemoteTicket
 _MOST_TRIES = 3
 # Files of one complaint that are uploaded; all of them are offered behind the link.
 _MOST_FILES = 20
+_SHORT_SECONDS = 10.0
 # What says nothing to those who handle a ticket.
 _SILENT = frozenset({EventType.RECEIVED, EventType.CLASSIFIED})
 
@@ -66,9 +67,9 @@ class TicketSender:
         """Whether somebody listens there."""
         return self._client.reachable(url)
 
-    def line(self) -> Line:
-        """A line for one event or one look."""
-        return Line(self._client, self.endpoint.url, self.adapter.headers(), self.endpoint.timeout_seconds)
+    def line(self, seconds: float | None = None) -> Line:
+        """A line for one event, or for so many seconds."""
+        return Line(self._client, self.endpoint.url, self.adapter.headers(), seconds or self.endpoint.timeout_seconds)
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -187,7 +188,8 @@ class TicketSender:
             named = {one.filename: refused[one.id] for one in waiting if one.id in refused}
             marks = " ".join(one.id[:12] for one in waiting if one.id in refused)
             text = f"{words.files_note([], named)}\n{words.mark(f'files {marks}', case.round)}"
-            self.adapter.note(self.line(), found.id, Case(None, case.webhook_id, case.data, case.zone), text)
+            # Whatever used up the time, what is given up is told at once: else it would be tried for ever.
+            self.adapter.note(self.line(_SHORT_SECONDS), found.id, Case(None, case.webhook_id, case.data, case.zone), text)
         states = {one.id: FileState.REFUSED if one.id in refused else FileState.TAKEN for one in waiting}
         self._settle(number, {one: FileRow(state, tries, refused.get(one, "")) for one, state in states.items()})
 

@@ -42,10 +42,14 @@ def key_line(case: Case) -> str:
     return f"jiesu-key {case.key}"
 
 
+def link(case: Case) -> str:
+    """Where people see the whole complaint: on the console, and not by the API's address, which wants a token."""
+    return str(case.data.get("links", {}).get("self", "")).replace("/api/v1/complaints/", "/console/complaints/")
+
+
 def whole(case: Case, text: str) -> str:
     """What a ticket is made with: `text`, where the rest of it is, our key and mark."""
-    link = case.data.get("links", {}).get("self", "")
-    return f"{text}\n\n{link}\n\n{key_line(case)}\n{mark(case.webhook_id, case.round)}"
+    return f"{text}\n\n{link(case)}\n\n{key_line(case)}\n{mark(case.webhook_id, case.round)}"
 
 
 def block(text: str, markup: str) -> str:

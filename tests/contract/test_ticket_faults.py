@@ -315,3 +315,39 @@ def test_tickets_and_their_addresses_are_told(house: TicketHouse, tracker: Scrip
     assert json.dumps(whole, default=str).count(KEY) == 0
     assert house.app.endpoints.test(NAME).code is OutcomeCode.ACCEPTED
     assert KEY not in repr(house.app.endpoints.served[NAME].endpoint)
+
+
+def test_one_that_is_switched_off_is_not_asked(house: TicketHouse, tracker: Scripted) -> None:
+    number = house.complain()
+    house.app.redelivery.disable(NAME, by="王静")
+    before = len(tracker.seen)
+    assert house.look()
+    assert len(tracker.seen) == before
+    house.app.redelivery.enable(NAME, by="王静")
+    staff(tracker, house.ticket(number).remote_id, status_id=2)
+    assert house.look()
+    assert house.state(number) == "in_progress"
+
+
+def test_many_changes_are_read_page_by_page(house: TicketHouse, tracker: Scripted) -> None:
+    numbers = [house.complain(work=False) for _ in range(120)]
+    house.app.worker.drain()
+    for number in numbers:
+        staff(tracker, house.ticket(number).remote_id, status_id=2)
+    assert house.look()
+    assert {house.state(number) for number in numbers} == {"in_progress"}
+
+
+def test_who_moved_away_is_told_and_who_was_never_there_is_not(tracker: Scripted, tmp_path: Path) -> None:
+    house = TicketHouse(tmp_path / "home", lines(tracker, classes='["price"]'), KEY)
+    number = house.complain()
+    payload = house.payload(number, "routed")
+    payload["type"] = "complaint.rerouted"
+    payload["data"] |= {"class": "contract", "class_name": "合同问题", "new_message": ""}
+    assert house.send(payload, "evt_9_tickets").code is OutcomeCode.ACCEPTED
+    (ticket,) = tracker.tickets.values()
+    assert "不再归本处处理" in ticket["journals"][-1]["notes"]
+    payload["data"] |= {"number": "TS-20200101-0001", "idempotency_key": "x:TS-20200101-0001"}
+    assert house.send(payload, "evt_10_tickets").code is OutcomeCode.ACCEPTED
+    assert len(tracker.tickets) == 1
+    house.app.close()

@@ -62,7 +62,7 @@ def test_a_complaint_becomes_one_ticket_with_everything_in_it(scene: Scene) -> N
     desk, house = scene.desk, scene.house
     assert desk.subject(id_).startswith(f"[{number}] 价格问题")
     text = desk.text(id_)
-    for words in (number, "价格", "林树", "lin@mail.example", "最迟答复：", f"/api/v1/complaints/{number}", "处理步骤："):
+    for words in (number, "价格", "林树", "lin@mail.example", "最迟答复：", f"/console/complaints/{number}", "处理步骤："):
         assert words in text
     if not scene.kind.startswith("rt"):
         # Nothing that the customer wrote leaves the block that is shown as it is.

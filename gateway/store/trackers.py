@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from gateway.store.engine import Store
 from models.remote import FileState, PollHealth, RemoteTicket
@@ -106,6 +106,12 @@ def keep_file(store: Store, conn: Connection, endpoint: str, number: str, attach
     values = {"state": row.state.value, "tries": row.tries, "reason": row.reason}
     made = store.insert(tracker_files).values(endpoint=endpoint, number=number, attachment_id=attachment_id, **values)
     conn.execute(made.on_conflict_do_update(index_elements=["endpoint", "attachment_id"], set_=values))
+
+
+def forget_files(conn: Connection, endpoint: str, number: str) -> None:
+    """Nothing of a complaint's files is at the endpoint any more."""
+    f = tracker_files.c
+    conn.execute(delete(tracker_files).where(f.endpoint == endpoint, f.number == number))
 
 
 # ---- Asking --------------------------------------------------------------------------------------------------------------------------

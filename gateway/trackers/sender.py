@@ -110,9 +110,13 @@ class TicketSender:
         except Trouble as trouble:
             if trouble.outcome.status != 404:
                 raise
-        # Somebody deleted it. That the search answers shows that it is not the address that is wrong.
-        other = self.adapter.find(line, case)
-        if other is None or other.id == found.id:
+            # Where the search still knows it, something else was not found; where it answers and knows nothing, somebody deleted it.
+            other = self.adapter.find(line, case)
+            if other is not None and other.id == found.id:
+                raise
+        with self._store.write() as conn:
+            trackers.forget_files(conn, self.endpoint.name, case.number)
+        if other is None:
             return self._create(line, case)
         self._keep(case, other, unread=True)
         return self._add(line, case, other)

@@ -198,6 +198,20 @@ def test_a_ticket_that_somebody_deleted_is_made_anew_when_more_comes(house: Tick
     assert len(tracker.tickets) == 2
 
 
+def test_its_files_go_to_the_new_one_and_nothing_is_made_while_the_old_one_is_there(house: TicketHouse, tracker: Scripted) -> None:
+    number = house.complain(files={"a.jpg": JPEG})
+    before = house.ticket(number).remote_id
+    payload = house.payload(number, "routed") | {"type": "complaint.updated"}
+    payload["data"] |= {"new_message": "还有"}
+    tracker.then(f"GET /issues/{before}.json", status=404)
+    assert house.send(payload, "evt_1_tickets").status == 404
+    assert len(tracker.tickets) == 1
+    tracker.then(f"GET /issues/{before}.json", status=404)
+    tracker.then("GET /issues.json", json={"issues": []})
+    assert house.send(payload, "evt_1_tickets").code is OutcomeCode.ACCEPTED
+    assert [len(ticket["files"]) for ticket in tracker.tickets.values()] == [1, 1]
+
+
 def test_the_order_of_a_complaint_holds_while_others_go_on(house: TicketHouse, tracker: Scripted) -> None:
     tracker.then("POST /issues.json", status=500)
     first = house.chat("价格问题", "one")

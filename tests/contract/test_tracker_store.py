@@ -40,6 +40,9 @@ def test_what_became_of_files(store: Store) -> None:
         trackers.keep_file(store, conn, "redmine", "TS-1", "a" * 32, FileRow(FileState.REFUSED, 1, "太大"))
         assert trackers.files(conn, "rt", "TS-1") == {"a" * 32: FileRow(FileState.TAKEN, 2, "")}
         assert trackers.files(conn, "rt", "TS-2") == {}
+        trackers.forget_files(conn, "rt", "TS-1")
+        assert trackers.files(conn, "rt", "TS-1") == {}
+        assert trackers.files(conn, "redmine", "TS-1")
 
 
 def test_one_node_asks_at_a_time_and_its_mark_goes_on(store: Store) -> None:

@@ -6,6 +6,7 @@ it how to answer the next requests, `GET /seen` says what it was asked.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -181,6 +182,77 @@ class Jira(Tracker):
         return 200, self.tickets[named[1]]
 
 
+class Rt(Tracker):
+    """https://docs.bestpractical.com/rt/5.0.3/RT/REST2.html, as the real one answered."""
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+        who = {f"token {KEY}": "接诉", "token staff": "王测试"}.get(headers.get("authorization", ""))
+        if who is None:
+            return 401, {"message": "Unauthorized"}
+        path = path.removeprefix("/REST/2.0")
+        told = json.loads(body) if body else {}
+        if path == "/queue/tousu":
+            return 200, {"Name": "tousu", "id": 3, "TicketCustomFields": [{"name": "jiesu"}]}
+        if path.startswith("/queue/"):
+            return 403, {"message": "Forbidden"}
+        if path == "/ticket" and method == "POST":
+            id_ = str(self.next_id())
+            self.tickets[id_] = {"id": id_, "Subject": told["Subject"], "Status": "new", "told": told, "transactions": []}
+            self._transact(id_, who, "Create", told)
+            return 201, {"id": id_, "type": "ticket"}
+        if path == "/tickets":
+            found = list(self.tickets.values())
+            if words := re.fullmatch(r"Subject LIKE '(.*)'", query["query"]):
+                found = [one for one in found if words[1] in one["Subject"]]
+            elif key := re.fullmatch(r"CF\.\{jiesu\} = '(.*)'", query["query"]):
+                found = [one for one in found if one["told"].get("CustomFields", {}).get("jiesu") == key[1]]
+            else:
+                assert re.fullmatch(r"LastUpdated > '\d+ minutes ago'", query["query"]), query
+            return 200, {"items": [{k: v for k, v in one.items() if k not in ("told", "transactions")} for one in found]}
+        every = [one for ticket in self.tickets.values() for one in ticket["transactions"]]
+        if named := re.fullmatch(r"/transaction/(\d+)/attachments", path):
+            (one,) = [one for one in every if one["id"] == named[1]]
+            files = [
+                {"id": f"{named[1]}9", "ContentType": f["FileType"], "Filename": f["FileName"]} for f in one["told"].get("Attachments", ())
+            ]
+            return 200, {"items": [{"id": f"{named[1]}0", "ContentType": one["told"].get("ContentType", ""), "Filename": ""}, *files]}
+        if named := re.fullmatch(r"/attachment/(\d+)0", path):
+            (one,) = [one for one in every if one["id"] == named[1]]
+            return 200, {"Content": base64.b64encode(one["told"].get("Content", "").encode()).decode()}
+        named = re.fullmatch(r"/ticket/(\d+)(/\w+)?", path)
+        if named is None or named[1] not in self.tickets:
+            return 404, {"message": "Not Found"}
+        ticket = self.tickets[named[1]]
+        if named[2] == "/history":
+            return 200, {"items": [{k: v for k, v in one.items() if k != "told"} for one in ticket["transactions"]]}
+        if method == "GET":
+            return 200, ticket
+        said: list[str] = []
+        if named[2] in ("/comment", "/correspond"):
+            if any(not file["FileName"].isascii() for file in told.get("Attachments", ())):
+                return 500, None
+            self._transact(named[1], who, named[2][1:].capitalize(), told)
+            said.append("Comments added")
+            if named[2] == "/correspond" and ticket["Status"] == "new":
+                self._status(named[1], "The RT System itself", "open")
+        if status := told.get("Status"):
+            if status not in ("new", "open", "stalled", "resolved", "rejected"):
+                return 201, [*said, f"Status '{status}' isn't a valid status for this ticket."]
+            self._status(named[1], who, status)
+        return 201, said
+
+    def _status(self, id_: str, who: str, status: str) -> None:
+        before, self.tickets[id_]["Status"] = self.tickets[id_]["Status"], status
+        self._transact(id_, who, "Status", {}, Field="Status", OldValue=before, NewValue=status)
+
+    def _transact(self, id_: str, who: str, kind: str, told: dict[str, Any], **more: str) -> None:
+        now = self.now()
+        self.tickets[id_]["LastUpdated"] = now
+        data = str(told.get("Subject", "")) + "\n" if kind in ("Comment", "Correspond") else ""
+        one = {"id": str(self.next_id()), "Type": kind, "Created": now, "Creator": {"RealName": who}, "Data": data, "told": told, **more}
+        self.tickets[id_]["transactions"].append(one)
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers by the script, else by the tracker."""
 
@@ -281,7 +353,7 @@ class Scripted:
 
 
 def main() -> None:
-    Handler.tracker = {"redmine": Redmine, "zammad": Zammad, "jira": Jira}[sys.argv[1]]()
+    Handler.tracker = {"redmine": Redmine, "zammad": Zammad, "jira": Jira, "rt": Rt}[sys.argv[1]]()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     print(server.server_address[1], flush=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import migrated
 from answering_house import FakeMailer
 from factories import FakeClock, submission
 from fakes import FakeChampion
@@ -55,7 +56,8 @@ class TicketHouse:
     def build(self) -> None:
         log = OperatorLog(stream=self.stream)
         mailer = FakeMailer() if self.settings.mail.enabled else None
-        self.app = bootstrap.build(self.settings, clock=self.clock, log=log, champion=FakeChampion(), mailer=mailer)
+        settings = migrated.prepare(self.settings)
+        self.app = bootstrap.build(settings, clock=self.clock, log=log, champion=FakeChampion(), mailer=mailer)
 
     @property
     def sender(self) -> Any:

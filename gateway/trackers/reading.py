@@ -16,6 +16,8 @@ from models.status import StatusCode, StatusReport
 
 # Tickets that are read from the beginning in one look.
 _MOST_UNREAD = 50
+# So long before our first ticket the first look begins: the clocks of the two may be apart.
+_FIRST_BEFORE = timedelta(days=1)
 # A listing may have many pages.
 _LISTING_SECONDS = 120.0
 # What happened so long before the mark was read at an earlier look.
@@ -30,6 +32,8 @@ class TicketSource:
 
     def __init__(self, sender: TicketSender, store: Store, statuses: Mapping[str, StatusCode], *, tells_customer: bool) -> None:
         self._sender, self._store, self._tells_customer = sender, store, tells_customer
+        # The tickets that the last look read from the beginning; one thread asks at a time.
+        self._whole: list[str] = []
         self._statuses = {name.casefold(): code for name, code in statuses.items()}
 
     @property
@@ -42,9 +46,10 @@ class TicketSource:
         with self._store.read() as conn:
             began = trackers.first_kept(conn, self.endpoint)
             unread = trackers.unread(conn, self.endpoint, _MOST_UNREAD)
+        self._whole = [ticket.remote_id for ticket in unread]
         if began is None:
             return [], since
-        mark = since or (began - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        mark = since or (began - _FIRST_BEFORE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             updated = self._sender.adapter.updated(self._sender.line(_LISTING_SECONDS), mark)
             with self._store.read() as conn:
@@ -62,12 +67,10 @@ class TicketSource:
 
     def have_read(self, reports: Sequence[StatusReport]) -> None:
         """Everything of the last look was taken."""
-        with self._store.read() as conn:
-            unread = trackers.unread(conn, self.endpoint, _MOST_UNREAD)
         newest = {one.number: one.status for one in reports}
-        if unread or newest:
+        if self._whole or newest:
             with self._store.write() as conn:
-                trackers.have_read(conn, self.endpoint, [ticket.remote_id for ticket in unread])
+                trackers.have_read(conn, self.endpoint, self._whole)
                 for number, status in newest.items():
                     trackers.set_status(conn, self.endpoint, number, status.value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,8 +55,9 @@ class Polls:
     def stop(self) -> None:
         """Ends all within seconds; a look that is under way then is made again at the next start."""
         self._stopping.set()
+        until = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
-            thread.join(_STOP_SECONDS)
+            thread.join(max(until - time.monotonic(), 0))
         if not self._threads:
             return
         try:

@@ -207,7 +207,7 @@ class Rt(Tracker):
             elif key := re.fullmatch(r"CF\.\{jiesu\} = '(.*)'", query["query"]):
                 found = [one for one in found if one["told"].get("CustomFields", {}).get("jiesu") == key[1]]
             else:
-                assert re.fullmatch(r"LastUpdated > '\d+ minutes ago'", query["query"]), query
+                assert re.fullmatch(r"LastUpdated > '-\d+ minutes'", query["query"]), query
             return 200, {"items": [{k: v for k, v in one.items() if k not in ("told", "transactions")} for one in found]}
         every = [one for ticket in self.tickets.values() for one in ticket["transactions"]]
         if named := re.fullmatch(r"/transaction/(\d+)/attachments", path):

@@ -97,7 +97,7 @@ class TicketSource:
             if change.own_round is not None:
                 round_ = change.own_round if rounds else None
                 continue
-            words = change.text.strip()
+            words = _unquoted(change.text) if change.public and self._tells_customer else change.text.strip()
             if change.standing and said is not None and said.value == ticket.status:
                 # It was said before.
                 continue
@@ -117,7 +117,7 @@ class TicketSource:
             said_at=change.at,
             round=round_,
             sequence=change.sequence,
-            customer_text=_cut(change.text.strip(), MOST_CUSTOMER_TEXT) if public else "",
+            customer_text=_cut(_unquoted(change.text), MOST_CUSTOMER_TEXT) if public else "",
             internal_text="" if public else _cut(change.text.strip(), MOST_INTERNAL_TEXT),
             by=change.by[:MOST_BY],
         )
@@ -127,6 +127,11 @@ def _cannot(trouble: Trouble) -> CannotAsk:
     code, status = trouble.outcome.code.value, trouble.outcome.status
     zh, _, en = trouble.outcome.answer.partition(" / ")
     return CannotAsk(code, f"{status or code}：{zh}", f"{status or code}: {en or zh}")
+
+
+def _unquoted(text: str) -> str:
+    """Words without what they quote: a reply that quotes our own ticket would tell the customer what is for staff."""
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">")).strip()
 
 
 def _cut(text: str, most: int) -> str:

@@ -162,7 +162,8 @@ class Rt:
         mark = _at(since)
         minutes = math.ceil((self._now() - mark + _CLOCKS) / timedelta(minutes=1))
         query = {
-            "query": f"LastUpdated > '{max(minutes, 1)} minutes ago'",
+            # RT takes the number of "1455 minutes ago" for a time of the day.
+            "query": f"LastUpdated > '-{max(minutes, 1)} minutes'",
             "fields": "LastUpdated",
             "orderby": "LastUpdated",
             "order": "DESC",

@@ -281,6 +281,15 @@ def test_what_the_customer_may_not_hear_stays_inside(tracker: Scripted, tmp_path
     house.app.close()
 
 
+def test_what_a_reply_quotes_does_not_go_to_the_customer(house: TicketHouse, tracker: Scripted) -> None:
+    number = house.complain()
+    id_ = house.ticket(number).remote_id
+    staff(tracker, id_, notes="> 风险：法律纠纷\n> > 内部\n\n周三上门", status_id=2)
+    staff(tracker, id_, notes="> 风险：法律纠纷")
+    assert house.look()
+    assert [one.report.customer_text for one in house.statuses(number)] == ["周三上门"]
+
+
 def test_words_in_a_state_that_means_nothing_to_us_are_not_lost(house: TicketHouse, tracker: Scripted) -> None:
     number = house.complain()
     staff(tracker, house.ticket(number).remote_id, notes="已经看到，" + "长" * 3000)

@@ -40,6 +40,7 @@ from models.tables import (
     submissions,
     talk_says,
     talks,
+    tracker_files,
     verdicts,
 )
 
@@ -193,6 +194,20 @@ TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
         _of(statuses.c.number),
         kept=("id", "endpoint", "message_id", "number", "round", "status", "sequence", "said_at", "received_at", "effect"),
         values={"customer_text": "", "internal_text": "", "by": ""},
+    ),
+    # By it the ticket is found, and its tracker told to erase; it holds ids alone.
+    "tracker_tickets": Untouched("which ticket in which tracker, by ids"),
+    "tracker_files": Blank(
+        _of(tracker_files.c.number),
+        kept=("endpoint", "attachment_id", "number", "state", "tries"),
+        # A tracker may name the file that it refused.
+        values={"reason": ""},
+    ),
+    "tracker_polls": Blank(
+        lambda _: literal(value=True),
+        kept=("endpoint", "leased_by", "lease_until", "mark", "looked_at", "succeeded_at", "failures", "failing_since", "code"),
+        # The last words of a tracker that could not be asked.
+        values={"zh": "", "en": ""},
     ),
     # Work: what waits to be read, sorted or mailed is done for; what endpoints are to hear is not.
     "jobs": Gone(lambda whose: and_(jobs.c.number.in_(whose.numbers), jobs.c.kind != "deliver")),

@@ -39,6 +39,9 @@ _OTHERS = re.compile(
 )
 
 
+# What somebody bought or lives in, where a unit follows: an estate, though it begins with a surname (买的云锦台三栋).
+_HOME_OF = re.compile(r"(?:买[了的在]|购[买置][了的]|[订购]了|住[在进])$")
+
 _CLOSING = re.compile(
     rf"{CLOSING_CHARS}|一[个位名户群]|工$|祝|此致|敬礼|附件|以[上下]|日期|星期|电话|地址|业主|客户|无语|晚安|再见|完毕|附|"
     r"[市区县省驿部组院府苑湾洲港]$|公司|集团|全体|居民|联名|名门|公园|人$"
@@ -81,6 +84,8 @@ def find_name(
                 continue
             if sureness >= 6:
                 end = _cut_short(text, start, end, frequency)
+            if text[end : end + 1] == HOME_TAKEN and _HOME_OF.search(text, max(0, start - 3), start):
+                continue
             name = text[start:end]
             if name[0].isascii() and name[0].isalpha() and not (capital(start) and _latin_name(name)):
                 continue

@@ -148,3 +148,17 @@ def test_never_raises_and_values_stand_in_the_text(said: str) -> None:
         if key in fields:
             assert fields[key] in said
     assert fields.get("phone", "0").isdigit()
+
+
+@pytest.mark.parametrize(
+    ("said", "estate", "name"),
+    [
+        # What somebody bought is no person, though it begins with a surname.
+        ("我买的云锦台三栋，墙面开裂", "云锦台", None),
+        ("我买的金科城5号楼，漏水", "金科城", None),
+        ("业主王建国三栋1单元的房子漏水", None, "王建国"),
+    ],
+)
+def test_an_estate_that_begins_with_a_surname_is_no_name(said: str, estate: str | None, name: str | None) -> None:
+    fields = found(said)
+    assert (fields.get("estate"), fields.get("name")) == (estate, name)

@@ -14,7 +14,7 @@ run: $(VENV)/run.ready classifiers/trained/shipped.skops ## Start the gateway wi
 	@$(BIN)/jiesu up $(if $(ONCE),--once)
 
 test: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Run all tests
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-trackers: $(VENV)/dev.ready ## Run the adapters against the real Redmine 5 and Request Tracker 5 of Debian's packages
 	@REAL_TRACKERS=1 $(BIN)/python -m pytest tests/trackers -q $(ARGS)

@@ -174,6 +174,7 @@ def test_what_somebody_else_decided_meanwhile_is_told_first(page: Page, gateway:
 
 def test_a_server_that_cannot_be_reached_loses_no_decision(page: Page, gateway: RunningGateway, queue: list[str]) -> None:
     page.route("**/corrections", lambda route: route.abort())
+    opened(page, queue[0])
     page.keyboard.press("3")
     expect(page.locator("#wrong")).to_contain_text("这一步没有保存")
     opened(page, queue[0])
@@ -231,7 +232,7 @@ HOSTILE = (
     "<script>window.hit=1;fetch('/hit')</script>",
     "<img src=/hit onerror='window.hit=1'><svg onload='window.hit=1'><iframe src=/hit>",
     "</div></section><style>@import '/hit'</style><a href='javascript:window.hit=1'>漏水</a>",
-    "\u202e\u2066{{ 7 * 7 }} ${7*7} '\"` &lt;script&gt; \u2028 漏水",
+    "\u202e\u2066{{ 97 * 103 }} ${97*103} '\"` &lt;script&gt; \u2028 漏水",
 )
 
 
@@ -255,7 +256,7 @@ def test_text_from_outside_is_shown_as_text(new_context: NewContext, gateway: Ru
         assert page.locator("main img, main iframe, main style, main script, main a[href^='javascript']").count() == 0
         assert page.locator("main svg:not(.bar)").count() == 0
     assert not [url for url in asked if url.endswith("/hit")]
-    assert "49" not in page.locator("main").inner_text()
+    assert "9991" not in page.locator("main").inner_text()
 
 
 def test_a_text_of_twenty_thousand_characters_stays_in_its_box(page: Page, gateway: RunningGateway, queue: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import time
@@ -31,6 +32,9 @@ def measure(report: Report, folder: Path, *, quick: bool) -> None:
         app = _app(folder, url)
         try:
             bodies = [_body(n) for n in range(count)]
+            # As a gateway does once it is up: what stays is not looked through again and again.
+            gc.collect()
+            gc.freeze()
             _bare(app, url, bodies[:200])
             for place in rounds(most, budget):
                 # Whichever is first meets another machine; so they take turns.
@@ -40,6 +44,7 @@ def measure(report: Report, folder: Path, *, quick: bool) -> None:
                 if not place % 2:
                     bare.append(_bare(app, url, bodies))
         finally:
+            gc.unfreeze()
             app.close()
     report.add(_GROUP, f"{count} events that wait in the store, begun → last 200", through, "/s", "client and store share one core")
     report.add(_GROUP, "the same bodies by the same HTTP client alone", bare, "/s", "aiohttp and HMAC on one core")
@@ -73,20 +78,22 @@ def _through(app: App, url: str, bodies: list[str], place: int) -> float:
     worker.start()
     try:
         deadline = begun + _THROUGH_SECONDS
-        while True:
-            with app.store.read() as conn:
-                left = events.undelivered(conn)
-            if not left:
-                break
+        # The receiver is asked, which is a process of its own: a look into the store would take time from the very work that is measured.
+        while (there := int(get(f"{url}/count"))) < len(bodies) or _left(app):
             if time.perf_counter() > deadline:
-                raise BenchmarkError(f"{left} of {len(bodies)} events did not arrive within {_THROUGH_SECONDS} s")
-            time.sleep(0.02)
+                raise BenchmarkError(f"{len(bodies) - there} of {len(bodies)} events did not arrive within {_THROUGH_SECONDS} s")
+            time.sleep(0.01)
         rate = len(bodies) / (time.perf_counter() - begun)
     finally:
         worker.stop()
     if int(get(f"{url}/count")) != len(bodies):
         raise BenchmarkError("other events arrived than were made")
     return rate
+
+
+def _left(app: App) -> int:
+    with app.store.read() as conn:
+        return events.undelivered(conn)
 
 
 def _bare(app: App, url: str, bodies: list[str]) -> float:

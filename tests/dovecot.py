@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import certificates
+
 HOW_TO_INSTALL = "apt-get install -y dovecot-imapd openssl"
 PASSWORD = "authorisation-code"
 
@@ -101,26 +103,9 @@ class Dovecot:
     def __init__(self, program: str, folder: Path, introspection: str = "") -> None:
         self._program, self.folder = program, folder
         self.plain, self.tls = _free_port(), _free_port()
-        self.ca = folder / "cert.pem"
-        self._make_certificate()
+        self.ca = certificates.make(folder)
         self._write(introspection)
         self._process: subprocess.Popen[bytes] | None = None
-
-    def _make_certificate(self) -> None:
-        made = [
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-        ]
-        files = ["-keyout", str(self.folder / "key.pem"), "-out", str(self.ca)]
-        subprocess.run(["openssl", "req", *made, *files], check=True, capture_output=True)
 
     def _write(self, introspection: str) -> None:
         folder = self.folder

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import certificates
+
 HOW_TO_INSTALL = "apt-get install -y --no-install-recommends rabbitmq-server openssl"
 USER, PASSWORD = "jiesu", "pass/word of the broker"
 
@@ -54,21 +56,7 @@ class RabbitMq:
         self._programs, self.folder = programs, folder
         self.plain, self.tls, self._distribution, self._epmd_port = (_free_port() for _ in range(4))
         self.node, self._cookie = f"jiesu{self.plain}@localhost", f"cookie{os.getpid()}"
-        self.ca = folder / "cert.pem"
-        made = [
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-        ]
-        files = ["-keyout", str(folder / "key.pem"), "-out", str(self.ca)]
-        subprocess.run(["openssl", "req", *made, *files], check=True, capture_output=True)
+        self.ca = certificates.make(folder)
         config = _CONFIG.format(plain=self.plain, tls=self.tls, folder=folder, user=USER, password=PASSWORD)
         (folder / "rabbitmq.conf").write_text(config)
         (folder / "plugins").write_text("[].")

@@ -29,8 +29,11 @@ from models.notice import Robot
 def robots_of(
     settings: Settings, store: Store, clock: Clock, log: OperatorLog, plan: Plan, name: str, address: str, mailer: Mailer | None
 ) -> Robots:  # fmt: skip
-    """All robots of these settings. name: the installation's; address: of the web server as seen from outside. Raises `BadSetting`."""
-    known = robots.of_settings(settings, list(plan.departments))
+    """All robots of these settings; those whose own keys will not do are off. Raises `BadSetting` where two have one name.
+
+    name: the installation's; address: of the web server as seen from outside.
+    """
+    known = robots.of_settings(settings, list(plan.departments), lenient=True)
 
     def poster(robot: Robot) -> Poster:
         return WebhookSender(clock, allow_private_hosts=robot.allow_private_hosts, timeout_seconds=robot.timeout_seconds, concurrency=1)
@@ -71,7 +74,13 @@ class Alarms:
             steps[stage.name] = gates[stage.name] = made
 
     def put_strangers_aside(self) -> None:
-        """What waits for robots that are gone from the settings is parked; what failed is tried now, for they may have been put right."""
+        """What waits for robots that are gone from the settings is parked; what failed is tried now, for they may have been put right.
+
+        Robots that are off are told of in the log.
+        """
+        for name, robot in self.robots.known.items():
+            if robot.off:
+                self._log.write("RobotOff", robot=name, zh=robot.off[0], en=robot.off[1])
         now = self._clock.now()
         with self._store.write() as conn:
             notices.put_strangers_aside(conn, list(self.robots.known), now)

@@ -271,6 +271,7 @@ def build(
     endpoints = endpoints_of(Surroundings(settings, clock, store, files, log), name, base_address(settings), sender)
     check_departments([served.endpoint for served in endpoints.served.values()], list(in_force.departments))
     if serving:
+        endpoints.warn(log)
         with store.write() as conn:
             deliveries.put_strangers_aside(conn, list(endpoints.served), clock.now())
     redelivery = Redelivery(store, clock, endpoints, log)

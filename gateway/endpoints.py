@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from gateway import home
 from gateway.announcing import test_payload
 from gateway.broker import topic
-from gateway.clock import Clock
+from gateway.clock import Clock, SystemClock
 from gateway.cloudevents import CloudEvents
 from gateway.config import Settings
 from gateway.deliver import Sender
 from gateway.keyring import Keyring, Secrets
+from gateway.oplog import OperatorLog
 from gateway.sections import EVERY
 from gateway.store.events import PendingDelivery
-from models.delivery import EventType, Outcome, Outgoing
+from models.delivery import EventType, Outcome, OutcomeCode, Outgoing
 from models.endpoint import (
     BROKERS,
     TICKET_CONCURRENCY,
@@ -81,12 +83,25 @@ def _types(names: Sequence[str]) -> tuple[EventType, ...]:
 
 
 def keyring_of(settings: Settings, name: str, clock: Clock) -> Keyring:
-    """The secrets of one endpoint, made at their first use."""
+    """The secrets of one endpoint, made at their first use. Raises `BadSetting`."""
+    key, file, fixed = _secret_of(settings, name)
+    return Keyring(key, file, clock.now, fixed=fixed)
+
+
+def check_secret(settings: Settings, name: str) -> None:
+    """Whether the signing secret of an endpoint can be used, where there is one already. Makes none. Raises `BadSetting`."""
+    _, file, fixed = _secret_of(settings, name)
+    if fixed or file.exists():
+        keyring_of(settings, name, SystemClock())
+
+
+def _secret_of(settings: Settings, name: str) -> tuple[str, Path, str]:
+    """The setting, the file, and what stands in the settings themselves."""
     if name == "tracker":
-        return Keyring("tracker.secret", settings.secrets_folder / "tracker.secret", clock.now, fixed=settings.tracker.secret)
+        return "tracker.secret", settings.secrets_folder / "tracker.secret", settings.tracker.secret
     one = next(one for one in settings.endpoint if one.name == name)
     file = settings.home / one.secret_file if one.secret_file else settings.secrets_folder / f"endpoint-{name}.secret"
-    return Keyring(f"endpoint.{name}.secret", Path(file), clock.now, fixed=one.secret)
+    return f"endpoint.{name}.secret", file, one.secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +113,43 @@ class Served:
     sender: Sender
 
 
+class _Off:
+    """Stands in for the sender of an endpoint that cannot be used: every try fails, and says why."""
+
+    def __init__(self, error: BadSetting) -> None:
+        self._error = error
+
+    def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
+        """Sends nothing. The outcome is one of those that are the endpoint's and not the event's, so that its circuit opens."""
+        return [Outcome(OutcomeCode.CLIENT_ERROR, 403, 0.0, str(self._error)) for _ in outgoing]
+
+    def reachable(self, url: str) -> bool:
+        """Never."""
+        return False
+
+
 class Endpoints:
     """All endpoints of a gateway, by name.
 
     make: the maker of senders for each kind. cloudevents: writes the forms that are not Standard Webhooks' own.
+    off: endpoints whose own secret, key or password cannot be used, and why. A file that went missing stops neither the gateway nor
+    other endpoints: what is for this one waits until it is put right and the gateway is started again.
     """
 
     def __init__(self, settings: Settings, clock: Clock, make: Mapping[EndpointKind, MakeSender], cloudevents: CloudEvents) -> None:
         self._clock, self._cloudevents = clock, cloudevents
         self.served: dict[str, Served] = {}
+        self.off: dict[str, BadSetting] = {}
         for endpoint in of_settings(settings):
-            keyring = keyring_of(settings, endpoint.name, clock)
-            self.served[endpoint.name] = Served(endpoint, keyring, make[endpoint.kind](endpoint))
+            name = endpoint.name
+            try:
+                keyring = keyring_of(settings, name, clock)
+                self.served[name] = Served(endpoint, keyring, make[endpoint.kind](endpoint))
+            except BadSetting as error:
+                self.off[name] = error
+                # Nothing is signed by it, and nothing that comes in can be.
+                nobodys = Keyring(f"endpoint.{name}.secret", settings.secrets_folder / "none", clock.now, fixed=home.webhook_secret())
+                self.served[name] = Served(endpoint, nobodys, _Off(error))
 
     @property
     def audience(self) -> Audience:
@@ -141,6 +181,11 @@ class Endpoints:
         webhook_id = f"test_{random.randbytes(12).hex()}"
         (outcome,) = served.sender.send([self._outgoing(served, served.keyring.secrets(), webhook_id, test_payload(name, now))])
         return outcome
+
+    def warn(self, log: OperatorLog) -> None:
+        """Says in the log which are off, and why."""
+        for name, error in self.off.items():
+            log.write("EndpointOff", endpoint=name, zh=error.zh, en=error.en)
 
     def close(self) -> None:
         """Gives the senders' connections back."""

@@ -69,7 +69,9 @@ class Notify:
     # ---- The gate --------------------------------------------------------------------------------------------------------------------
 
     def take(self, now: datetime, most: int) -> int:
-        """All that waits, where a message may be sent now; else none."""
+        """All that waits, where a message may be sent now; else none, as while it is off."""
+        if self._robot.off:
+            return 0
         with self._store.read() as conn:
             free_from = notices.may_send_from(conn, self._robot)
         if free_from is not None and free_from > now:

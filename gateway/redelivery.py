@@ -30,6 +30,8 @@ class EndpointState:
     recent: Recent
     lag_seconds: float
     old_secret_until: datetime | None
+    # What is wrong with its own secret, key or password, in Chinese and English; then nothing is sent to it.
+    off: tuple[str, str] | None = None
 
 
 class Redelivery:
@@ -52,9 +54,9 @@ class Redelivery:
             circuit = Circuit.DISABLED if name in off else Circuit.OPEN if trouble and trouble.open else Circuit.CLOSED
             lag = max((now - waits.oldest).total_seconds(), 0.0) if waits.oldest and waits.waiting else 0.0
             until = served.keyring.old_until()
-            found.append(
-                EndpointState(served.endpoint, circuit, off.get(name), trouble, waits, recent.get(name, Recent(0, 0, 0.0)), lag, until)
-            )
+            tries, wrong = recent.get(name, Recent(0, 0, 0.0)), self._known.off.get(name)
+            unusable = (wrong.zh, wrong.en) if wrong else None
+            found.append(EndpointState(served.endpoint, circuit, off.get(name), trouble, waits, tries, lag, until, unusable))
         return found
 
     def gauges(self) -> Mapping[str, tuple[Circuit, int, float]]:
@@ -62,10 +64,11 @@ class Redelivery:
         return {one.endpoint.name: (one.circuit, one.waiting.waiting, one.lag_seconds) for one in self.states()}
 
     def troubles(self) -> list[str]:
-        """The names of endpoints that somebody must look at: switched off, or failing again and again."""
+        """The names of endpoints that somebody must look at: switched off, failing again and again, or not to be used as they are set."""
         with self._store.read() as conn:
             off, troubled = endpoints.disabled(conn), endpoints.troubled(conn)
-        return [name for name in self._known.served if name in off or (name in troubled and troubled[name].open)]
+        open_ = {name for name, trouble in troubled.items() if trouble.open}
+        return [name for name in self._known.served if name in off or name in open_ or name in self._known.off]
 
     def test(self, name: str, *, by: str) -> Outcome:
         """Sends a test. Raises `Refused`."""

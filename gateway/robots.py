@@ -57,30 +57,32 @@ class Mailer(Protocol):
 MakePoster = Callable[[Robot], Poster]
 
 
-def of_settings(settings: Settings, departments: Sequence[str]) -> list[Robot]:
-    """Every robot, whole. departments: the plan's codes. Raises `BadSetting`, which names robot, key and remedy."""
-    found = [_robot(settings, one) for one in settings.robot]
+def of_settings(settings: Settings, departments: Sequence[str], *, lenient: bool = False) -> list[Robot]:
+    """Every robot, whole. departments: the plan's codes. Raises `BadSetting`, which names robot, key and remedy.
+
+    lenient: a robot whose own keys will not do is off and says why, so that its mistake, or a file that went missing, stops no gateway.
+    """
+    found = [_robot(settings, one, departments, lenient=lenient) for one in settings.robot]
     names = [robot.name for robot in found]
     for name in names:
         if names.count(name) > 1:
             raise BadSetting("robot.name", f"“{name}” 用了两次，请各取一个名称", f"'{name}' stands twice; give each its own name")
-    _check_departments(found, departments)
     return found
 
 
-def _robot(settings: Settings, one: RobotSection) -> Robot:
-    url, secret = "", ""
-    if one.kind is RobotKind.EMAIL:
-        _check_mail(settings, one)
-    else:
-        url, secret = _address(settings, one), _secret(settings, one)
-    limit = MAKERS_LIMIT[one.kind]
-    if limit is not None and one.per_minute > limit:
-        raise BadSetting(
-            f"robot.{one.name}.per_minute",
-            f"“{one.per_minute}” 不行，{one.kind.value} 每分钟最多 {limit} 条",
-            f"'{one.per_minute}' will not do: {one.kind.value} takes {limit} a minute at most",
-        )
+def _robot(settings: Settings, one: RobotSection, departments: Sequence[str], *, lenient: bool) -> Robot:
+    url, secret, off = "", "", None
+    try:
+        if one.kind is RobotKind.EMAIL:
+            _check_mail(settings, one)
+        else:
+            url, secret = _address(settings, one), _secret(settings, one)
+        _check_limit(one)
+        _check_departments(one, departments)
+    except BadSetting as error:
+        if not lenient:
+            raise
+        off = (error.zh, error.en)
     kinds = frozenset(NoticeKind) if EVERY in one.notices else frozenset(map(NoticeKind, one.notices))
     return Robot(
         one.name,
@@ -99,6 +101,7 @@ def _robot(settings: Settings, one: RobotSection) -> Robot:
         Quiet(_minutes(one.quiet[:5]), _minutes(one.quiet[6:])) if one.quiet else None,
         one.timeout_seconds,
         tuple(one.allow_private_hosts),
+        off,
     )
 
 
@@ -153,22 +156,31 @@ def _secret(settings: Settings, one: RobotSection) -> str:
     return config.secret_file(file, key)
 
 
-def _check_departments(robots: Sequence[Robot], departments: Sequence[str]) -> None:
+def _check_limit(one: RobotSection) -> None:
+    limit = MAKERS_LIMIT[one.kind]
+    if limit is not None and one.per_minute > limit:
+        raise BadSetting(
+            f"robot.{one.name}.per_minute",
+            f"“{one.per_minute}” 不行，{one.kind.value} 每分钟最多 {limit} 条",
+            f"'{one.per_minute}' will not do: {one.kind.value} takes {limit} a minute at most",
+        )
+
+
+def _check_departments(one: RobotSection, departments: Sequence[str]) -> None:
     """A robot that waits for a department that the plan does not know would tell nothing. Raises `BadSetting`."""
-    for robot in robots:
-        for code in robot.departments:
-            if code not in departments:
-                known = ", ".join(departments)
-                raise BadSetting(
-                    f"robot.{robot.name}.departments",
-                    f"预案中没有部门 “{code}”，可以写 {known}",
-                    f"the plan has no department '{code}'; write {known}",
-                )
+    for code in one.departments:
+        if code not in departments:
+            known = ", ".join(departments)
+            raise BadSetting(
+                f"robot.{one.name}.departments",
+                f"预案中没有部门 “{code}”，可以写 {known}",
+                f"the plan has no department '{code}'; write {known}",
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class RobotState:
-    """How one robot does. `failing`: its last message failed. `address`: where it sends to, without keys."""
+    """How one robot does. `failing`: its last message failed, or it is off. `address`: where it sends to, without keys."""
 
     robot: Robot
     address: str
@@ -201,6 +213,7 @@ class RobotState:
             "waiting": self.waiting,
             "parked": self.parked,
             "failing": self.failing,
+            "off": {"zh": self.robot.off[0], "en": self.robot.off[1]} if self.robot.off else None,
             "last_told_at": _iso(told.at) if told else None,
             "last_error": error,
         }
@@ -325,7 +338,7 @@ class Robots:
             for robot in self.known.values():
                 told = notices.messages(conn, robot.name, 1, accepted=True)
                 failed = notices.messages(conn, robot.name, 1, accepted=False)
-                failing = bool(failed) and (not told or failed[0].id > told[0].id)
+                failing = robot.off is not None or (bool(failed) and (not told or failed[0].id > told[0].id))
                 waits, parked = waiting.get(robot.name, (0, 0))
                 address = "、".join(robot.recipients) if robot.kind is RobotKind.EMAIL else robot_answers.shown(robot.url)
                 state = RobotState(
@@ -340,12 +353,14 @@ class Robots:
             return notices.newest(conn, limit)
 
     def failing(self) -> list[str]:
-        """The names of robots whose last message failed."""
+        """The names of robots whose last message failed, and of those that are off."""
         return [state.robot.name for state in self.states() if state.failing] if self.known else []
 
     def test(self, name: str, *, by: str) -> TellOutcome:
         """Sends a test, which is about nothing, within the robot's limit. Raises `Refused`."""
         robot, now = self.get(name), self._clock.now()
+        if robot.off:
+            raise Refused("robot_off", *robot.off)
         with self._store.write() as conn:
             message = notices.reserve(self._store, conn, robot, now, by_hand=True)
             free_from = notices.may_send_from(conn, robot, by_hand=True)

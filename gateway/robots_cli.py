@@ -45,7 +45,9 @@ def list_(
     for state in states:
         told = f"{state.last_told.at:%Y-%m-%d %H:%M:%S} UTC" if state.last_told else "—"
         error = ""
-        if state.failing and state.last_error:
+        if state.robot.off:
+            error = " / ".join(state.robot.off)
+        elif state.failing and state.last_error:
             failed = state.last_error
             error = f"{failed.outcome.zh} / {failed.outcome.en} {failed.outcome.maker_code or failed.outcome.status or ''}".strip()
         cells = (state.robot.name, state.robot.kind.value, state.address, state.waiting, state.parked, told, error)

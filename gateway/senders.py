@@ -11,7 +11,7 @@ from gateway.clock import SystemClock
 from gateway.cloudevents import CloudEvents
 from gateway.config import Settings, secret_file
 from gateway.deliver import Sender
-from gateway.endpoints import Endpoints, MakeSender, check_departments, of_settings
+from gateway.endpoints import Endpoints, MakeSender, check_departments, check_secret, of_settings
 from gateway.rabbitmq import RabbitLink
 from gateway.tracker import WebhookSender
 from gateway.trackers import making
@@ -53,13 +53,14 @@ def endpoints_of(around: Surroundings, installation_name: str, address: str, sen
 
 
 def check(settings: Settings, departments: Sequence[str]) -> None:
-    """Whether the plan knows the departments that endpoints wait for, and every broker's password and tracker's key can be read.
+    """Whether the plan knows the departments that endpoints wait for, and every secret, broker's password and tracker's key can be read.
 
     Connects to nobody. Raises `BadSetting`.
     """
     check_departments(of_settings(settings), departments)
     making.check(settings, SystemClock())
     for endpoint in of_settings(settings):
+        check_secret(settings, endpoint.name)
         if endpoint.kind is EndpointKind.RABBITMQ:
             _rabbitmq_link(settings, endpoint)
 

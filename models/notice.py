@@ -136,6 +136,7 @@ class Robot:
     kinds, named:  the kinds of notice it tells; `named` those that the settings name one by one.
     per_minute:    most messages a minute, of all nodes together.
     recipients:    mail addresses, for e-mail alone. url, secret: hold a key and are never shown.
+    off:           what is wrong with its settings, in Chinese and English; what it is to tell waits until that is put right.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Robot:
     quiet: Quiet | None = None
     timeout_seconds: float = 10.0
     allow_private_hosts: tuple[str, ...] = ()
+    off: tuple[str, str] | None = None
 
     @property
     def interval(self) -> timedelta:

@@ -49,6 +49,8 @@ def section_of(settings: Settings, name: str) -> EndpointSection:
 def sender_of(endpoint: Endpoint, around: Surroundings) -> TicketSender:
     """The sender of an endpoint. Raises `BadSetting` where its key or mapping cannot be used."""
     told = section_of(around.settings, endpoint.name)
+    # First what may raise, so that no client is left open.
+    adapter = _adapter(told, around.settings, around.clock)
     client = HttpClient(
         around.clock,
         allow_private_hosts=endpoint.allow_private_hosts,
@@ -57,7 +59,6 @@ def sender_of(endpoint: Endpoint, around: Surroundings) -> TicketSender:
         name=f"tickets-{endpoint.name}",
     )
     options = TicketOptions(told.files, told.largest_file_bytes, ZoneInfo(around.settings.general.timezone))
-    adapter = _adapter(told, around.settings, around.clock)
     return TicketSender(endpoint, adapter, client, around.store, around.attachments, around.clock, options, around.log.fault)
 
 

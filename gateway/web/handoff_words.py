@@ -27,6 +27,8 @@ HANDOFF_WORDS: Mapping[str, tuple[str, str]] = {
                        "Who is told of events. While one is off or fails, everything for it is kept, and is sent in order afterwards."),
     "endpoints.none": ("设置中没有接收方。在 jiesu.toml 写 [tracker] 或 [[endpoint]]。", "The settings name no endpoint. Write [tracker] or [[endpoint]] into jiesu.toml."),
     "endpoints.state": ("状态", "State"),
+    "endpoints.off_state": ("不可用", "cannot be used"),
+    "endpoints.off": ("设置有误，改后请重启", "Its settings will not do; mend them and start again"),
     "endpoints.wants": ("告知", "Told of"),
     "endpoints.waiting": ("等待", "Waiting"),
     "endpoints.parked": ("搁置", "Parked"),

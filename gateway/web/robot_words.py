@@ -20,6 +20,7 @@ ROBOT_WORDS: Mapping[str, tuple[str, str]] = {
     "robots.state.well": ("正常", "works"),
     "robots.state.new": ("还没发过", "nothing sent yet"),
     "robots.state.failing": ("发不出", "cannot tell"),
+    "robots.off": ("设置有误，已停用；改后请重启", "Off: its settings will not do; mend them and start again"),
     "robots.tells": ("告知", "Tells"),
     "robots.everything": ("全部提醒", "all notices"),
     "robots.only": ("限于", "Only"),

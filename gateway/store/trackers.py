@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, or_, select, update
 
 from gateway.store.engine import Store
 from models.remote import FileState, PollHealth, RemoteTicket
-from models.tables import tracker_files, tracker_polls, tracker_tickets
+from models.tables import complaints, tracker_files, tracker_polls, tracker_tickets
 
 # No database takes any number of parameters.
 _MOST_PARAMETERS = 500
+# Whether the complaint of a ticket is erased.
+_ERASED = exists().where(complaints.c.number == tracker_tickets.c.number, complaints.c.erased_at.is_not(None))
 
 # ---- Tickets -------------------------------------------------------------------------------------------------------------------------
 
@@ -40,20 +42,20 @@ def keep_ticket(store: Store, conn: Connection, ticket: RemoteTicket, at: dateti
 
 
 def by_remote(conn: Connection, endpoint: str, remote_ids: Sequence[str]) -> dict[str, RemoteTicket]:
-    """Those of these tickets that are ours, by their remote id."""
+    """Those of these tickets that are ours, by their remote id; not those of complaints that are erased, of which nothing is heard."""
     t = tracker_tickets.c
     found: dict[str, RemoteTicket] = {}
     for start in range(0, len(remote_ids), _MOST_PARAMETERS):
         some = remote_ids[start : start + _MOST_PARAMETERS]
-        rows = conn.execute(select(tracker_tickets).where(t.endpoint == endpoint, t.remote_id.in_(some)))
+        rows = conn.execute(select(tracker_tickets).where(t.endpoint == endpoint, t.remote_id.in_(some), ~_ERASED))
         found |= {row.remote_id: _ticket(row) for row in rows}
     return found
 
 
 def unread(conn: Connection, endpoint: str, most: int) -> list[RemoteTicket]:
-    """Tickets whose history is to be read from the beginning."""
+    """Tickets whose history is to be read from the beginning; not those of complaints that are erased."""
     t = tracker_tickets.c
-    query = select(tracker_tickets).where(t.endpoint == endpoint, t.unread == 1).order_by(t.id).limit(most)
+    query = select(tracker_tickets).where(t.endpoint == endpoint, t.unread == 1, ~_ERASED).order_by(t.id).limit(most)
     return [_ticket(row) for row in conn.execute(query)]
 
 

@@ -179,6 +179,17 @@ class Case:
         return str(self.data.get("priority", ""))
 
 
+def in_order(told: str, *, reopens: bool) -> str:
+    """What a check says that found nothing wrong; also where the next round of a complaint would leave a ticket closed."""
+    if reopens:
+        return told
+    zh, en = (
+        "未设置重新处理的状态，已办结的工单届时仍是办结，只添加说明",
+        "no state is set for the next round: a closed ticket stays closed then",
+    )
+    return f"{told}；{zh} / {told}; {en}"
+
+
 def read_case(webhook_id: str, body: bytes, zone: tzinfo) -> Case:
     """The case of an event's payload."""
     payload = json.loads(body)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.trackers import mapping, words
-from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot
+from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order
 from gateway.trackers.mapping import Request, TrackerMapping
 from models.delivery import EventType, OutcomeCode
 
@@ -50,7 +50,7 @@ class Mapped:
     def check(self, line: Line) -> str:
         """Asks the mapping's own question."""
         self._ask(line, "check", self._values)
-        return f"{self._options.url} 可用 / works"
+        return in_order(self._options.url, reopens="reopen" in self._told.requests)
 
     # ---- Writing ---------------------------------------------------------------------------------------------------------------------
 

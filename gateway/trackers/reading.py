@@ -20,6 +20,9 @@ _MOST_UNREAD = 50
 _FIRST_BEFORE = timedelta(days=1)
 # A listing may have many pages.
 _LISTING_SECONDS = 120.0
+# The tracker's clock may be so far from ours. A mark further ahead is a clock that was wrong once, or a broken ticket, and would keep all
+# that comes later from being read.
+_CLOCKS = timedelta(minutes=15)
 # What happened so long before the mark was read at an earlier look.
 _READ_BEFORE = timedelta(minutes=5)
 
@@ -49,7 +52,9 @@ class TicketSource:
         self._whole = [ticket.remote_id for ticket in unread]
         if began is None:
             return [], since
-        mark = since or (began - _FIRST_BEFORE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = self._sender.now()
+        # Of what was missed under a mark that lay ahead nothing is known but that it came after our first ticket.
+        mark = since if since and not _ahead(since, now) else _spelt(began - _FIRST_BEFORE)
         try:
             updated = self._sender.adapter.updated(self._sender.line(_LISTING_SECONDS), mark)
             with self._store.read() as conn:
@@ -63,7 +68,8 @@ class TicketSource:
                 reports += self._read(ticket, earliest, updated.told.get(remote_id))
         except Trouble as trouble:
             raise _cannot(trouble) from None
-        return sorted(reports, key=lambda one: one.said_at), updated.mark
+        following = _spelt(now - _CLOCKS) if _ahead(updated.mark, now) else updated.mark
+        return sorted(reports, key=lambda one: one.said_at), following
 
     def have_read(self, reports: Sequence[StatusReport]) -> None:
         """Everything of the last look was taken."""
@@ -95,6 +101,9 @@ class TicketSource:
             said = self._statuses.get(change.status.casefold()) if change.status else None
             code = said or code
             if change.own_round is not None:
+                if rounds and change.own_round > (round_ or 1):
+                    # Another handling begins: the state that the one before ended in says nothing of it.
+                    code = said
                 round_ = change.own_round if rounds else None
                 continue
             words = _unquoted(change.text) if change.public and self._tells_customer else change.text.strip()
@@ -127,6 +136,14 @@ def _cannot(trouble: Trouble) -> CannotAsk:
     code, status = trouble.outcome.code.value, trouble.outcome.status
     zh, _, en = trouble.outcome.answer.partition(" / ")
     return CannotAsk(code, f"{status or code}：{zh}", f"{status or code}: {en or zh}")
+
+
+def _ahead(mark: str, now: datetime) -> bool:
+    return datetime.fromisoformat(mark) > now + _CLOCKS
+
+
+def _spelt(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _unquoted(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.trackers import words
-from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot
+from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order
 from models.delivery import EventType
 
 # What is changed while a listing is read may stand in it too late; so much is read twice, and known by its ids.
@@ -68,7 +68,7 @@ class Redmine:
                 self._id(line, kind, name, key)
         if options.key_field and self._search(line, f"cf_{options.key_field}", "jiesu-test-no-such-value"):
             raise cannot("key_field：没有这个自定义字段，或没有勾选“用于过滤” / no such custom field, or it is not used as a filter")
-        return f"{user} → {project}"
+        return in_order(f"{user} → {project}", reopens=bool(options.reopened_status))
 
     # ---- Writing ---------------------------------------------------------------------------------------------------------------------
 

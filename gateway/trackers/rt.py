@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.trackers import words
-from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot
+from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order
 from models.delivery import EventType
 
 _REST = "/REST/2.0"
@@ -61,7 +61,7 @@ class Rt:
             told = f"key_field：队列没有自定义字段 “{wanted}”，已有 {there}"
             raise cannot(f"{told} / key_field: the queue has no custom field '{wanted}'; there are {there}")
         self._checked = True
-        return f"{queue['Name']} (id {queue['id']})"
+        return in_order(f"{queue['Name']} (id {queue['id']})", reopens=bool(self._options.reopened_status))
 
     # ---- Writing ---------------------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from gateway.attachments import Attachments
 from gateway.clock import Clock
@@ -70,6 +70,10 @@ class TicketSender:
     def line(self, seconds: float | None = None) -> Line:
         """A line for one event, or for so many seconds."""
         return Line(self._client, self.endpoint.url, self.adapter.headers(), seconds or self.endpoint.timeout_seconds)
+
+    def now(self) -> datetime:
+        """By our clock."""
+        return self._clock.now()
 
     def close(self) -> None:
         """Gives the connections back."""

@@ -99,6 +99,12 @@ def _names_a_number(whose: Whose) -> ColumnElement[bool]:
     return or_(*(answered_requests.c.body.contains(number, autoescape=True) for number in whose.numbers))
 
 
+def _notices(whose: Whose) -> ColumnElement[bool]:
+    """Notices about a number, and those of a group that name it beside an estate."""
+    body = cast(notices.c.body, String)
+    return or_(notices.c.number.in_(whose.numbers), *(body.contains(f'"{number}"', autoescape=True) for number in whose.numbers))
+
+
 def _unlike_any(table: Table) -> Any:
     """A value for a column that must be unlike in all rows."""
     return literal("erased:") + cast(table.c.id, String)
@@ -214,7 +220,7 @@ TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
     # Nobody is told any more that a term of it ends. What was told holds a number and no words of his.
     "open_terms": Gone(_of(open_terms.c.number)),
     "notices": Blank(
-        _of(notices.c.number),
+        _notices,
         kept=("id", "key", "kind", "subject", "at", "number", "over_at"),
         rewritten={"body": redacting.notice},
     ),

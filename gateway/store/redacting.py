@@ -83,7 +83,13 @@ def verdict(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def notice(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A notice for people, which holds no personal data, without the estate either."""
+    """A notice for people, which holds no personal data, without what says whose home it was.
+
+    One about a complaint loses its estate; one about a group, which is of many homes, the numbers that would lead from the estate to each.
+    """
+    facts = body.get("facts", {})
+    if "homes" in facts:
+        return {**body, "facts": {**facts, "numbers": []}}
     return {**body, "estate": None}
 
 

@@ -23,6 +23,7 @@ from standardwebhooks.webhooks import Webhook
 
 from gateway import bootstrap, config, robots, rules, ticket
 from gateway.answering import Told
+from gateway.erasing import Reason
 from gateway.store import complaints, jobs, mailboxes, migrations, notices, open_terms
 from gateway.store.engine import Store
 from models.answer import MailCode, MailOutcome
@@ -403,6 +404,23 @@ def test_homes_of_one_estate_that_complain_of_the_same_are_a_group(houses: House
     clock.move(days=10)
     house.look()
     assert len(house.notices()) == 2
+
+
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_no_notice_says_where_somebody_lived_who_is_erased(
+    houses: Houses, wecom: Maker, clock: FakeClock, store: str, request: pytest.FixtureRequest
+) -> None:
+    url = {} if store == "sqlite" else {"JIESU_STORE_URL": request.getfixturevalue("postgres_url")}
+    house = houses(robot("leads", "wecom", wecom.url, notices=["group", "risk"]), **url)
+    numbers = [house.complain("产品质量", f"产品质量 危险 楼盘=云栖里 房号=1栋10{n}") for n in range(3)]
+    house.look()
+    house.app.erasing.erase(numbers[0], reason=Reason.PERSON_ASKED, by="王芳")
+    (group,) = house.notices("group")
+    assert (group.estate, group.facts["numbers"], group.facts["homes"]) == ("云栖里", [], 3)
+    assert {one.number: one.estate for one in house.notices("risk")} == {numbers[0]: None, numbers[1]: "云栖里", numbers[2]: "云栖里"}
+    # It can still be shown, and told.
+    assert "云栖里" in house.app.alarms.robots.words.item(group, "zh", clock.now()).title
+    house.app.erasing.erase(numbers[1], reason=Reason.PERSON_ASKED, by="王芳")
 
 
 # ---- The system ------------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from models.delivery import Outcome, OutcomeCode
 
 # So many tries in a row that failed, of whatever events, say that it is the endpoint.
 OPENS_AFTER = 5
+# Where it refuses events for their own sake, its circuit stays closed, so that it hears of all others; but where that befalls so many
+# complaints somebody must look at it: a broker without any queue, a receiver that knows no form of ours.
+REFUSES_MANY = 5
 # How long until the next try once the circuit is open: after the first failed one, the second, …; the last again and again.
 _WAITS = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600, 900))
 _JITTER = 0.15

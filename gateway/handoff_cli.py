@@ -43,7 +43,8 @@ def list_(as_json: Json = False) -> None:
             "waiting": one.waiting.waiting,
             "parked": one.waiting.parked,
             "lag_seconds": round(one.lag_seconds),
-            "last_error": f"{one.trouble.code} {one.trouble.status or ''}".strip() if one.trouble else "",
+            "last_error": _last_error(one),
+            "refused": one.refused,
             "next_try": one.trouble.next_try.isoformat() if one.trouble and one.trouble.next_try else None,
         }
         for one in states
@@ -59,6 +60,12 @@ def list_(as_json: Json = False) -> None:
         cells = (row[key] for key in ("name", "state", "waiting", "parked", "lag_seconds", "last_error", "url"))
         table.add_row(*(str(cell).replace("[", r"\[") for cell in cells))
     out.print(table)
+
+
+def _last_error(state: Any) -> str:
+    if state.off:
+        return " / ".join(state.off)
+    return f"{state.trouble.code} {state.trouble.status or ''}".strip() if state.trouble else ""
 
 
 @endpoints_cli.command()

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from gateway import circuit
 from gateway.clock import Clock
 from gateway.mailboxes import is_failing
 from gateway.noticing import Noticing
@@ -167,7 +168,10 @@ class NoticeWatch:
         with self._store.read() as conn:
             troubled, off, waiting = endpoints.troubled(conn), endpoints.disabled(conn), endpoints.waiting(conn)
             told = {kind: notices.lasting(conn, kind) for kind in (NoticeKind.ENDPOINT_FAILING, NoticeKind.ENDPOINT_DISABLED)}
+            refused = endpoints.refused(conn)
         failing = {name: row for name, row in troubled.items() if row.open and name in self._served and name not in off}
+        many = {name: one for name, one in refused.items() if one.complaints >= circuit.REFUSES_MANY}
+        refusing = {name: one for name, one in many.items() if name in self._served and name not in off and name not in failing}
         away = {name: reason for name, reason in off.items() if name in self._served}
 
         def waits(name: str) -> dict[str, object]:
@@ -176,14 +180,17 @@ class NoticeWatch:
         for name, row in failing.items():
             facts = {"since": iso(row.since), "code": row.code, "status": row.status, "failures": row.failures, **waits(name)}
             self._begin(NoticeKind.ENDPOINT_FAILING, name, told[NoticeKind.ENDPOINT_FAILING], facts, now)
+        for name, one in refusing.items():
+            facts = {"since": iso(one.since), "code": "client_error", "status": None, "refused": one.complaints, **waits(name)}
+            self._begin(NoticeKind.ENDPOINT_FAILING, name, told[NoticeKind.ENDPOINT_FAILING], facts, now)
         for name, reason in away.items():
             facts = {"gone": reason.startswith("410"), **waits(name)}
             self._begin(NoticeKind.ENDPOINT_DISABLED, name, told[NoticeKind.ENDPOINT_DISABLED], facts, now)
-        for kind, still in ((NoticeKind.ENDPOINT_FAILING, failing), (NoticeKind.ENDPOINT_DISABLED, away)):
-            for one in told[kind]:
-                if one.subject not in still:
-                    well = one.subject in self._served and one.subject not in failing and one.subject not in away
-                    self._end(one, NoticeKind.ENDPOINT_BACK if well else None, waits(one.subject), now)
+        for kind, still in ((NoticeKind.ENDPOINT_FAILING, {*failing, *refusing}), (NoticeKind.ENDPOINT_DISABLED, {*away})):
+            for notice in told[kind]:
+                if notice.subject not in still:
+                    well = notice.subject in self._served and notice.subject not in {*failing, *refusing, *away}
+                    self._end(notice, NoticeKind.ENDPOINT_BACK if well else None, waits(notice.subject), now)
 
     # ---- Mailboxes -----------------------------------------------------------------------------------------------------------------------
 

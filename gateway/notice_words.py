@@ -218,6 +218,8 @@ class NoticeWords:
                 title = f"接收方 {name} 已被人停用" if zh else f"a person switched endpoint {name} off"
             return title, [*waiting, ("处理：" if zh else "to do: ", "核实后在控制台启用" if zh else "switch it on once that is settled")]
         title = f"接收方 {name} 一直失败" if zh else f"endpoint {name} fails again and again"
+        if no := facts.get("refused"):
+            title = f"接收方 {name} 拒收 {no} 件投诉的事件" if zh else f"endpoint {name} refuses events of {no} complaints"
         since = self._time(datetime.fromisoformat(facts["since"]))
         code = f"{facts['code']} {facts.get('status') or ''}".strip()
         return title, [("开始：" if zh else "since: ", since), ("最近结果：" if zh else "last outcome: ", code), *waiting]

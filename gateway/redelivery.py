@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gateway import circuit
 from gateway.clock import Clock
 from gateway.endpoints import Endpoints
 from gateway.oplog import OperatorLog
@@ -32,6 +33,8 @@ class EndpointState:
     old_secret_until: datetime | None
     # What is wrong with its own secret, key or password, in Chinese and English; then nothing is sent to it.
     off: tuple[str, str] | None = None
+    # Of how many complaints an event was refused and is still here.
+    refused: int = 0
 
 
 class Redelivery:
@@ -48,15 +51,17 @@ class Redelivery:
         with self._store.read() as conn:
             off, troubled = endpoints.disabled(conn), endpoints.troubled(conn)
             waiting, recent = endpoints.waiting(conn), endpoints.recent(conn, now - timedelta(hours=1))
+            refused = endpoints.refused(conn)
         found = []
         for name, served in self._known.served.items():
             trouble, waits = troubled.get(name), waiting.get(name, Waiting())
-            circuit = Circuit.DISABLED if name in off else Circuit.OPEN if trouble and trouble.open else Circuit.CLOSED
+            stands = Circuit.DISABLED if name in off else Circuit.OPEN if trouble and trouble.open else Circuit.CLOSED
             lag = max((now - waits.oldest).total_seconds(), 0.0) if waits.oldest and waits.waiting else 0.0
             until = served.keyring.old_until()
             tries, wrong = recent.get(name, Recent(0, 0, 0.0)), self._known.off.get(name)
             unusable = (wrong.zh, wrong.en) if wrong else None
-            found.append(EndpointState(served.endpoint, circuit, off.get(name), trouble, waits, tries, lag, until, unusable))
+            no = refused[name].complaints if name in refused else 0
+            found.append(EndpointState(served.endpoint, stands, off.get(name), trouble, waits, tries, lag, until, unusable, no))
         return found
 
     def gauges(self) -> Mapping[str, tuple[Circuit, int, float]]:
@@ -64,11 +69,12 @@ class Redelivery:
         return {one.endpoint.name: (one.circuit, one.waiting.waiting, one.lag_seconds) for one in self.states()}
 
     def troubles(self) -> list[str]:
-        """The names of endpoints that somebody must look at: switched off, failing again and again, or not to be used as they are set."""
+        """The names of endpoints that somebody must look at: switched off, failing, refusing much, or not to be used as they are set."""
         with self._store.read() as conn:
-            off, troubled = endpoints.disabled(conn), endpoints.troubled(conn)
-        open_ = {name for name, trouble in troubled.items() if trouble.open}
-        return [name for name in self._known.served if name in off or name in open_ or name in self._known.off]
+            off, troubled, refused = endpoints.disabled(conn), endpoints.troubled(conn), endpoints.refused(conn)
+        bad = {name for name, trouble in troubled.items() if trouble.open} | off.keys() | self._known.off.keys()
+        bad |= {name for name, one in refused.items() if one.complaints >= circuit.REFUSES_MANY}
+        return [name for name in self._known.served if name in bad]
 
     def test(self, name: str, *, by: str) -> Outcome:
         """Sends a test. Raises `Refused`."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, delete, distinct, func, or_, select, update
 
 from gateway.store.engine import Store
+from models.delivery import OutcomeCode
 from models.tables import attempts, deliveries, disabled_endpoints, jobs, troubled_endpoints
 
 
@@ -122,6 +123,26 @@ def waiting(conn: Connection) -> dict[str, Waiting]:
         .group_by(jobs.c.queue)
     )
     return {row.queue: Waiting(int(row.waiting or 0), int(row.parked or 0), row.oldest) for row in conn.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedEvents:
+    """Of how many complaints an endpoint refused an event that still waits or is parked. `since`: when the oldest of these was made."""
+
+    complaints: int
+    since: datetime
+
+
+def refused(conn: Connection) -> dict[str, RefusedEvents]:
+    """By endpoint: events that it said no to for their own sake, so that its circuit stays closed."""
+    no = OutcomeCode.CLIENT_ERROR.value
+    # What is parked because its tries are used up names the last outcome in its reason.
+    used_up = and_(jobs.c.state == "parked", jobs.c.reason.contains(f"; {no}: "))
+    query = select(jobs.c.queue, func.count(distinct(jobs.c.number)).label("complaints"), func.min(jobs.c.created_at).label("since"))
+    return {
+        row.queue: RefusedEvents(int(row.complaints), row.since)
+        for row in conn.execute(query.where(jobs.c.kind == "deliver", or_(jobs.c.reason_code == no, used_up)).group_by(jobs.c.queue))
+    }
 
 
 def _one_if(condition: Any) -> Any:

@@ -28,6 +28,7 @@ HANDOFF_WORDS: Mapping[str, tuple[str, str]] = {
     "endpoints.none": ("设置中没有接收方。在 jiesu.toml 写 [tracker] 或 [[endpoint]]。", "The settings name no endpoint. Write [tracker] or [[endpoint]] into jiesu.toml."),
     "endpoints.state": ("状态", "State"),
     "endpoints.off_state": ("不可用", "cannot be used"),
+    "endpoints.refused": ("拒收 {n} 件投诉的事件，原因见投递记录", "refused events of {n} complaints; the deliveries say why"),
     "endpoints.off": ("设置有误，改后请重启", "Its settings will not do; mend them and start again"),
     "endpoints.wants": ("告知", "Told of"),
     "endpoints.waiting": ("等待", "Waiting"),

@@ -455,6 +455,41 @@ def test_an_endpoint_that_fails_is_off_or_is_back(houses: Houses, wecom: Maker, 
     assert "张三" not in json.dumps(wecom.shown, ensure_ascii=False)
 
 
+def test_an_endpoint_that_refuses_the_events_of_many_is_told_though_its_circuit_is_closed(
+    houses: Houses, wecom: Maker, clock: FakeClock
+) -> None:
+    house = houses(robot("leads", "wecom", wecom.url, notices=["endpoint_failing", "endpoint_back"]))
+    # As RabbitMQ says that no queue takes it.
+    no = Outcome(OutcomeCode.CLIENT_ERROR, 312, 0.0, "no queue takes it")
+    house.sender.of["tracker"] = FakeSender(fail_times=10**6, failure=no)
+    for _ in range(4):
+        house.complain()
+    house.look()
+    assert house.notices() == []
+    assert house.app.redelivery.troubles() == []
+    house.complain()
+    house.look()
+    house.minute()
+    (one,) = house.notices()
+    assert (one.kind, one.facts["refused"], one.facts["waiting"]) == ("endpoint_failing", 5, 5)
+    assert "接收方 tracker 拒收 5 件投诉的事件" in wecom.texts[0]
+    assert house.app.redelivery.troubles() == ["tracker"]
+    (state,) = house.app.redelivery.states()
+    assert (state.circuit, state.refused) == ("closed", 5)
+    # Nor is it well once every try is used up.
+    for _ in range(12):
+        clock.move(hours=25)
+        house.look()
+    (state,) = house.app.redelivery.states()
+    assert (state.refused, state.waiting.parked, len(house.notices())) == (5, 5, 1)
+    # Once queues are bound and a person has it all sent again, it is.
+    house.sender.of["tracker"].fail_times = 0
+    house.app.quarantine.replay(None, by="王芳")
+    house.look()
+    assert house.app.redelivery.troubles() == []
+    assert [one.kind for one in house.notices()] == ["endpoint_failing", "endpoint_back"]
+
+
 def test_what_is_parked_is_told_by_reason_and_again_when_it_doubles(houses: Houses, wecom: Maker, clock: FakeClock) -> None:
     house = houses(robot("leads", "wecom", wecom.url, notices=["parked"]))
 

@@ -67,6 +67,12 @@ def have_read(conn: Connection, endpoint: str, remote_ids: Sequence[str]) -> Non
         conn.execute(update(tracker_tickets).where(t.endpoint == endpoint, t.remote_id.in_(some), t.unread == 1).values(unread=0))
 
 
+def keep_unread(conn: Connection, endpoint: str, remote_id: str) -> None:
+    """The history of this one is to be read from the beginning once more."""
+    t = tracker_tickets.c
+    conn.execute(update(tracker_tickets).where(t.endpoint == endpoint, t.remote_id == remote_id).values(unread=1))
+
+
 def set_status(conn: Connection, endpoint: str, number: str, status: str) -> None:
     """What a ticket was last said to be."""
     t = tracker_tickets.c

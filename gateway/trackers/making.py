@@ -96,6 +96,7 @@ def _adapter(told: EndpointSection, settings: Settings, clock: Clock) -> Adapter
                 told.priority_map,
                 told.reopened_status,
                 told.markup or "textile",
+                tuple(told.status_map),
             )
         )
     if told.kind is EndpointKind.RT:

@@ -18,6 +18,8 @@ from models.status import StatusCode, StatusReport
 _MOST_UNREAD = 50
 # So long before our first ticket the first look begins: the clocks of the two may be apart.
 _FIRST_BEFORE = timedelta(days=1)
+# A ticket that cannot be read so many looks in a row is passed over, so that it holds up no other; it is tried again at each look.
+_LOOKS = 3
 # A listing may have many pages.
 _LISTING_SECONDS = 120.0
 # The tracker's clock may be so far from ours. A mark further ahead is a clock that was wrong once, or a broken ticket, and would keep all
@@ -37,6 +39,8 @@ class TicketSource:
         self._sender, self._store, self._tells_customer = sender, store, tells_customer
         # The tickets that the last look read from the beginning; one thread asks at a time.
         self._whole: list[str] = []
+        # How often in a row a ticket could not be read.
+        self._unreadable: dict[str, int] = {}
         self._statuses = {name.casefold(): code for name, code in statuses.items()}
 
     @property
@@ -83,12 +87,31 @@ class TicketSource:
     def _read(self, ticket: RemoteTicket, earliest: datetime | None, told: object) -> list[StatusReport]:
         try:
             history = self._sender.adapter.history(self._sender.line(), ticket.remote_id, told)
+            found = self.reports(ticket, history, earliest)
         except Trouble as trouble:
             if trouble.outcome.status in (403, 404):
                 # Deleted, or moved to where we may not look: the other tickets are read all the same.
                 return []
-            raise
-        return self.reports(ticket, history, earliest)
+            return self._pass_over(ticket, trouble)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # An answer of another form than the adapter knows.
+            return self._pass_over(ticket, error)
+        self._unreadable.pop(ticket.remote_id, None)
+        return found
+
+    def _pass_over(self, ticket: RemoteTicket, error: Exception) -> list[StatusReport]:
+        """Nothing of a ticket, to be read from its beginning later. Raises `error` where it may pass by the next look."""
+        id_ = ticket.remote_id
+        times = self._unreadable[id_] = self._unreadable.get(id_, 0) + 1
+        if times < _LOOKS:
+            raise error
+        if times == _LOOKS:
+            self._sender.fault("ticket that cannot be read", error, ticket.number)
+        with self._store.write() as conn:
+            trackers.keep_unread(conn, self.endpoint, id_)
+        if id_ in self._whole:
+            self._whole.remove(id_)
+        return []
 
     def reports(self, ticket: RemoteTicket, history: History, earliest: datetime | None) -> list[StatusReport]:
         """The reports that follow from what happened; of what happened before `earliest` there are none."""

@@ -22,6 +22,7 @@ _PAGE, _MOST_PAGES = 100, 200
 class RedmineOptions:
     """Where issues are made. Names or ids, as people know them; empty for Redmine's own default.
 
+    states:    those that the settings give a meaning to.
     key_field: the id of a custom field for our key; 0 for none, then issues are found by the number in their subject.
     markup:    see `words.block`.
     """
@@ -34,6 +35,7 @@ class RedmineOptions:
     priorities: Mapping[str, str]
     reopened_status: str
     markup: str
+    states: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -63,6 +65,9 @@ class Redmine:
         project = line.json("GET", f"/projects/{quote(options.project, safe='')}.json")["project"]["name"]
         for name in options.priorities.values():
             self._id(line, "issue_priorities", name, "priority_map")
+        for name in options.states:
+            # One that is not there would never come, and nobody would miss it.
+            self._id(line, "issue_statuses", name, "status_map")
         for kind, name, key in (("trackers", options.tracker, "tracker"), ("issue_statuses", options.reopened_status, "reopened_status")):
             if name:
                 self._id(line, kind, name, key)

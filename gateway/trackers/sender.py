@@ -41,7 +41,7 @@ class TicketOptions:
 
 
 class TicketSender:
-    """The sender of one endpoint whose events become tickets; call it from any thread."""
+    """The sender of one endpoint whose events become tickets; call it from any thread. `fault` tells the log of a fault of ours."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class TicketSender:
         attachments: Attachments,
         clock: Clock,
         options: TicketOptions,
-        fault: Callable[[str, BaseException], None],
+        fault: Callable[..., None],
     ) -> None:
         self.endpoint, self.adapter = endpoint, adapter
         self._client, self._store, self._attachments, self._clock = client, store, attachments, clock
-        self._options, self._fault = options, fault
+        self._options, self.fault = options, fault
         self._pool = ThreadPoolExecutor(endpoint.concurrency, f"tickets-{endpoint.name}")
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
@@ -93,7 +93,7 @@ class TicketSender:
             said = f"{error.zh} / {error.en}"
         except Exception as error:
             # What is answered may be of any form. The endpoint is not to be left alone for a fault of ours.
-            self._fault(f"endpoint {self.endpoint.name}", error)
+            self.fault(f"endpoint {self.endpoint.name}", error)
             said = f"答复无法理解（{type(error).__name__}） / the answer is not understood"
         return Outcome(code, status, time.perf_counter() - begun, said)
 

@@ -99,3 +99,31 @@ def test_a_tracker_whose_clock_was_wrong_once_is_heard_afterwards(tracker: Scrip
     assert house.look()
     assert house.state(number) == "resolved"
     house.app.close()
+
+
+@pytest.mark.parametrize("broken", [{"status": 500}, {"json": {"issue": {"created_on": None}}}])
+def test_a_ticket_that_cannot_be_read_holds_up_no_other_for_long(tracker: Scripted, tmp_path: Path, broken: dict[str, Any]) -> None:
+    house = made(tracker, tmp_path / "home")
+    first, second = house.complain(), house.complain()
+    for number in (first, second):
+        staff(tracker, house.ticket(number).remote_id, status_id=2, notes="已联系")
+    tracker.then(f"GET /issues/{house.ticket(first).remote_id}.json", times=5, **broken)
+    assert [house.look() for _ in range(3)] == [False, False, True]
+    assert (house.state(first), house.state(second)) == ("routed", "in_progress")
+    assert [line["number"] for line in house.log("Fault") if line["where"] == "ticket that cannot be read"] == [first]
+    for _ in range(2):
+        assert house.look()
+    assert house.state(first) == "routed"
+    # Once it can be read again, nothing of it is missing.
+    assert house.look()
+    assert house.state(first) == "in_progress"
+    assert [one.report.customer_text for one in house.statuses(first)] == ["已联系"]
+    house.app.close()
+
+
+def test_a_state_that_is_not_there_is_found_by_the_test(tracker: Scripted, tmp_path: Path) -> None:
+    house = made(tracker, tmp_path / "home", 'status_map = { "已解决" = "resolved", "处理中" = "in_progress" }')
+    outcome = house.app.redelivery.test(NAME, by="王芳")
+    assert outcome.code.value == "client_error"
+    assert "status_map：没有 “处理中”" in outcome.answer
+    house.app.close()

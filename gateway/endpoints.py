@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -181,6 +182,22 @@ class Endpoints:
         webhook_id = f"test_{random.randbytes(12).hex()}"
         (outcome,) = served.sender.send([self._outgoing(served, served.keyring.secrets(), webhook_id, test_payload(name, now))])
         return outcome
+
+    def signing(self) -> dict[str, tuple[str, ...]]:
+        """The secrets that hold now, by endpoint. One whose file cannot be read any more has none, and keeps no other from being heard."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, served in self.served.items():
+            with suppress(BadSetting):
+                found[name] = served.keyring.secrets().both()
+        return found
+
+    def unusable(self, name: str) -> BadSetting | None:
+        """What is wrong with an endpoint's own secret, key or password, since the start or by now; None where nothing is."""
+        try:
+            self.served[name].keyring.secrets()
+        except BadSetting as error:
+            return error
+        return self.off.get(name)
 
     def warn(self, log: OperatorLog) -> None:
         """Says in the log which are off, and why."""

@@ -57,8 +57,8 @@ class Redelivery:
             trouble, waits = troubled.get(name), waiting.get(name, Waiting())
             stands = Circuit.DISABLED if name in off else Circuit.OPEN if trouble and trouble.open else Circuit.CLOSED
             lag = max((now - waits.oldest).total_seconds(), 0.0) if waits.oldest and waits.waiting else 0.0
-            until = served.keyring.old_until()
-            tries, wrong = recent.get(name, Recent(0, 0, 0.0)), self._known.off.get(name)
+            tries, wrong = recent.get(name, Recent(0, 0, 0.0)), self._known.unusable(name)
+            until = None if wrong else served.keyring.old_until()
             unusable = (wrong.zh, wrong.en) if wrong else None
             no = refused[name].complaints if name in refused else 0
             found.append(EndpointState(served.endpoint, stands, off.get(name), trouble, waits, tries, lag, until, unusable, no))

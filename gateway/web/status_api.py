@@ -51,8 +51,7 @@ def router(app: App) -> APIRouter:
 
 
 def _take(app: App, headers: dict[str, str], body: bytes) -> Taken:
-    secrets = {name: served.keyring.secrets().both() for name, served in app.endpoints.served.items()}
-    endpoint, message_id = inbound.who_signed(headers, body, secrets, app.clock.now())
+    endpoint, message_id = inbound.who_signed(headers, body, app.endpoints.signing(), app.clock.now())
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import migrated
 import pytest
 from factories import FakeClock
 from fakes import FakeChampion
+from handoff_house import House
 from robot_house import RobotHouse, robot
 from robot_makers import Maker
 from scripted_tracker import KEY, Scripted
@@ -117,3 +119,28 @@ def test_so_is_one_whose_password_or_secret_cannot_be_read(tmp_path: Path, toml:
     told = CliRunner().invoke(cli, ["check-config"], env={"JIESU_HOME": str(tmp_path), "JIESU_TRACKER_URL": ""})
     assert isinstance(told.exception, BadSetting)
     assert told.exception.key.startswith(f"endpoint.{name}.")
+
+
+def test_a_secret_that_breaks_while_it_serves_silences_no_other(tmp_path: Path) -> None:
+    house = House(tmp_path, '[[endpoint]]\nname = "desk"\nurl = "http://x.example/desk"\n')
+    number = house.complain()
+    assert house.told("desk")
+    file = tmp_path / "secrets" / "endpoint-desk.secret"
+    good, stamp = file.read_text(), file.stat().st_mtime_ns
+    file.write_text("scribble\n")
+    os.utime(file, ns=(stamp + 10**9, stamp + 10**9))
+    assert set(house.app.endpoints.signing()) == {"tracker"}
+    states = {one.endpoint.name: one.off for one in house.app.redelivery.states()}
+    assert states["tracker"] is None
+    assert states["desk"] is not None
+    assert "whsec_" in states["desk"][1]
+    house.app.metrics.text()
+    second = house.complain()
+    assert [one["data"]["number"] for one in house.told("tracker")][-1] == second != number
+    # Once it is mended what waited goes out.
+    file.write_text(good)
+    os.utime(file, ns=(stamp + 2 * 10**9, stamp + 2 * 10**9))
+    house.clock.move(hours=1)
+    house.app.worker.drain()
+    assert house.told("desk")[-1]["data"]["number"] == second
+    house.app.close()

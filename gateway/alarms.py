@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from gateway import robots
 from gateway.clock import Clock
 from gateway.config import Settings
+from gateway.endpoints import Endpoints
 from gateway.flow import Gate, Stage, Step
 from gateway.mailboxes import Mailboxes
 from gateway.metrics import Metrics
@@ -44,7 +44,7 @@ def robots_of(
 
 
 class Alarms:
-    """Everything of a gateway that tells people. stage: of notices, in `flow.py`; served: the endpoints of the settings, by name."""
+    """Everything of a gateway that tells people. stage: of notices, in `flow.py`; known: the endpoints of the settings."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Alarms:
         plan: Plan,
         robots: Robots,
         stage: Stage,
-        served: Sequence[str],
+        known: Endpoints,
         mailboxes: Mailboxes,
     ) -> None:
         self.robots = robots
@@ -64,7 +64,9 @@ class Alarms:
         self._zone = ZoneInfo(settings.general.timezone)
         self.noticing = Noticing(store, list(robots.known.values()), self._zone)
         self.stages = [stage.of_queue(name) for name in robots.known]
-        self.watch = NoticeWatch(store, clock, log, plan, self.noticing, settings.notices, served, mailboxes.health)
+        self.watch = NoticeWatch(
+            store, clock, log, plan, self.noticing, settings.notices, list(known.served), list(known.off), mailboxes.health
+        )
 
     def join(self, steps: dict[str, Step], gates: dict[str, Gate]) -> None:
         """Adds the steps of the robots, which are their own gates, to those of the worker."""

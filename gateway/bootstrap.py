@@ -284,7 +284,7 @@ def build(
     server = mail_server(settings)
     mailer = mailer or (SmtpMailer(server) if server else None)
     robots = robots_of(settings, store, clock, log, in_force, name, base_address(settings), mailer)
-    alarms = Alarms(settings, store, clock, log, metrics, in_force, robots, by_kind["notice"], list(endpoints.served), boxes)
+    alarms = Alarms(settings, store, clock, log, metrics, in_force, robots, by_kind["notice"], endpoints, boxes)
     if serving:
         alarms.put_strangers_aside()
     nightly = NightlyReconciliation(
@@ -300,7 +300,7 @@ def build(
     announcer = Announcer(endpoints.audience, links, name)
     deliver_stage = by_kind["deliver"]
     stages = [stage for stage in FLOW if stage.kind not in ("deliver", "notice")]
-    stages += [deliver_stage.of_queue(known) for known in endpoints.served] + alarms.stages
+    stages += [deliver_stage.of_queue(served.endpoint.name) for served in endpoints.working] + alarms.stages
     caution = Caution(store, settings.classifier.tolerated_error, log, tells=serving)
     examples = Examples(store, clock, Deidentifier(FieldFinder(in_force.estates)), log)
     drift = Drift(store, clock, champion, log)
@@ -340,7 +340,7 @@ def build(
         ),
     }
     gates: dict[str, Gate] = {}
-    for served in endpoints.served.values():
+    for served in endpoints.working:
         stage = deliver_stage.of_queue(served.endpoint.name)
         dress = endpoints.dressed(served.endpoint.name)
         delivering = Deliver(store, served.endpoint, served.sender, dress, stage, again, log, metrics)

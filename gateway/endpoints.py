@@ -115,13 +115,13 @@ class Served:
 
 
 class _Off:
-    """Stands in for the sender of an endpoint that cannot be used: every try fails, and says why."""
+    """Stands in for the sender of an endpoint that cannot be used: a test fails, and says why."""
 
     def __init__(self, error: BadSetting) -> None:
         self._error = error
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        """Sends nothing. The outcome is one of those that are the endpoint's and not the event's, so that its circuit opens."""
+        """Sends nothing."""
         return [Outcome(OutcomeCode.CLIENT_ERROR, 403, 0.0, str(self._error)) for _ in outgoing]
 
     def reachable(self, url: str) -> bool:
@@ -134,7 +134,8 @@ class Endpoints:
 
     make: the maker of senders for each kind. cloudevents: writes the forms that are not Standard Webhooks' own.
     off: endpoints whose own secret, key or password cannot be used, and why. A file that went missing stops neither the gateway nor
-    other endpoints: what is for this one waits until it is put right and the gateway is started again.
+    other endpoints: what is for this one waits, untried, until it is put right and the gateway is started again. Another node whose file
+    is sound goes on meanwhile.
     """
 
     def __init__(self, settings: Settings, clock: Clock, make: Mapping[EndpointKind, MakeSender], cloudevents: CloudEvents) -> None:
@@ -151,6 +152,11 @@ class Endpoints:
                 # Nothing is signed by it, and nothing that comes in can be.
                 nobodys = Keyring(f"endpoint.{name}.secret", settings.secrets_folder / "none", clock.now, fixed=home.webhook_secret())
                 self.served[name] = Served(endpoint, nobodys, _Off(error))
+
+    @property
+    def working(self) -> list[Served]:
+        """Those that are sent to."""
+        return [served for name, served in self.served.items() if name not in self.off]
 
     @property
     def audience(self) -> Audience:

@@ -39,10 +39,12 @@ _OVER = frozenset({ComplaintState.RESOLVED, ComplaintState.REJECTED, ComplaintSt
 _UNTOUCHED = frozenset({ComplaintState.RECEIVED, ComplaintState.ROUTED})
 # So many numbers stand in a notice.
 _NAMED = 5
+# What is wrong with an endpoint whose own secret, key or password cannot be used.
+_UNUSABLE = "bad_setting"
 
 
 class NoticeWatch:
-    """The watch. `mailboxes` gives how each does; `served` the endpoints of the settings, by name."""
+    """The watch. `mailboxes` gives how each does; `served` the endpoints of the settings, by name, of which `unusable` are not sent to."""
 
     def __init__(
         self,
@@ -53,10 +55,12 @@ class NoticeWatch:
         noticing: Noticing,
         settings: Notices,
         served: Sequence[str],
+        unusable: Sequence[str],
         mailboxes: Callable[[], Sequence[Health]],
     ) -> None:
         self._store, self._clock, self._log, self._plan = store, clock, log, plan
         self._noticing, self._settings, self._served, self._mailboxes = noticing, settings, frozenset(served), mailboxes
+        self._unusable = frozenset(unusable)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -174,22 +178,30 @@ class NoticeWatch:
         refusing = {name: one for name, one in many.items() if name in self._served and name not in off and name not in failing}
         away = {name: reason for name, reason in off.items() if name in self._served}
 
+        begun = [notice for notice in told[NoticeKind.ENDPOINT_FAILING] if notice.facts.get("code") != _UNUSABLE]
+
         def waits(name: str) -> dict[str, object]:
             return {"waiting": waiting[name].waiting} if name in waiting else {}
 
         for name, row in failing.items():
             facts = {"since": iso(row.since), "code": row.code, "status": row.status, "failures": row.failures, **waits(name)}
-            self._begin(NoticeKind.ENDPOINT_FAILING, name, told[NoticeKind.ENDPOINT_FAILING], facts, now)
+            self._begin(NoticeKind.ENDPOINT_FAILING, name, begun, facts, now)
         for name, one in refusing.items():
             facts = {"since": iso(one.since), "code": "client_error", "status": None, "refused": one.complaints, **waits(name)}
-            self._begin(NoticeKind.ENDPOINT_FAILING, name, told[NoticeKind.ENDPOINT_FAILING], facts, now)
+            self._begin(NoticeKind.ENDPOINT_FAILING, name, begun, facts, now)
+        for name in self._unusable - off.keys():
+            # By the day, and with no end that is told: a node whose own file is sound would end it each minute.
+            facts = {"since": iso(now), "code": _UNUSABLE, "status": None, **waits(name)}
+            key = f"{NoticeKind.ENDPOINT_FAILING}:{name}:{_UNUSABLE}:{now:%Y-%m-%d}"
+            self._put(Notice(key, NoticeKind.ENDPOINT_FAILING, now, name, urgent=True, facts=facts))
         for name, reason in away.items():
             facts = {"gone": reason.startswith("410"), **waits(name)}
             self._begin(NoticeKind.ENDPOINT_DISABLED, name, told[NoticeKind.ENDPOINT_DISABLED], facts, now)
-        for kind, still in ((NoticeKind.ENDPOINT_FAILING, {*failing, *refusing}), (NoticeKind.ENDPOINT_DISABLED, {*away})):
+        bad = {*failing, *refusing}
+        for kind, still in ((NoticeKind.ENDPOINT_FAILING, bad), (NoticeKind.ENDPOINT_DISABLED, {*away})):
             for notice in told[kind]:
-                if notice.subject not in still:
-                    well = notice.subject in self._served and notice.subject not in {*failing, *refusing, *away}
+                if notice.subject not in still and notice.facts.get("code") != _UNUSABLE:
+                    well = notice.subject in self._served and notice.subject not in bad | away.keys()
                     self._end(notice, NoticeKind.ENDPOINT_BACK if well else None, waits(notice.subject), now)
 
     # ---- Mailboxes -----------------------------------------------------------------------------------------------------------------------

@@ -99,7 +99,10 @@ class Redelivery:
 
     def rotate(self, name: str, overlap: timedelta, *, by: str) -> datetime:
         """A new secret; the former one signs too until the time that is returned. Raises `Refused`."""
-        until = self._known.get(name).keyring.rotate(overlap)
+        served = self._known.get(name)
+        if wrong := self._known.unusable(name):
+            raise Refused("endpoint_off", wrong.zh, wrong.en)
+        until = served.keyring.rotate(overlap)
         self._log.write("SecretRotated", endpoint=name, until=until.isoformat(timespec="seconds"), by=by)
         return until
 

@@ -72,9 +72,11 @@ def test_a_robot_without_its_address_is_off_and_stops_nobody(tmp_path: Path, clo
     assert len(maker.shown) == 2
 
 
-def test_an_endpoint_without_its_key_is_off_and_everything_for_it_waits(tmp_path: Path) -> None:
+def test_an_endpoint_without_its_key_is_off_and_everything_for_it_waits(tmp_path: Path, maker: Maker) -> None:
     with Scripted("redmine") as tracker:
-        house = TicketHouse(tmp_path, f'kind = "redmine"\nurl = "{tracker.url}"\nproject = "tousu"', KEY)
+        house = TicketHouse(
+            tmp_path, f'kind = "redmine"\nurl = "{tracker.url}"\nproject = "tousu"\n' + robot("leads", "wecom", maker.url), KEY
+        )
         house.app.close()
         key = tmp_path / f"secrets/endpoint-{NAME}.api-key"
         key.rename(tmp_path / "elsewhere")
@@ -86,6 +88,13 @@ def test_an_endpoint_without_its_key_is_off_and_everything_for_it_waits(tmp_path
         assert house.app.redelivery.troubles() == [NAME]
         (state,) = house.app.redelivery.states()
         assert state.waiting.waiting == 1
+        # It was not tried, so no other node suffers by it; and robots tell.
+        assert state.recent.tries == 0
+        assert state.trouble is None
+        for _ in range(3):
+            house.app.alarms.watch.look()
+        ((notice, _),) = house.app.alarms.robots.newest(5)
+        assert (notice.kind.value, notice.subject, notice.facts["code"]) == ("endpoint_failing", NAME, "bad_setting")
         assert state.off is not None
         assert house.app.redelivery.test(NAME, by="王芳").code.value == "client_error"
         with pytest.raises(BadSetting):
@@ -96,6 +105,9 @@ def test_an_endpoint_without_its_key_is_off_and_everything_for_it_waits(tmp_path
         house.clock.move(seconds=400)
         house.app.worker.drain()
         assert house.ticket(number).remote_id
+        # A node whose own file is sound does not say that it is well again, and another that it is not, in turns.
+        house.app.alarms.watch.look()
+        assert len(house.app.alarms.robots.newest(5)) == 1
         assert house.app.redelivery.troubles() == []
         house.app.close()
 

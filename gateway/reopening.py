@@ -12,9 +12,10 @@ from models.complaint import ComplaintState
 # In these a round has come to its end.
 ENDED = frozenset({ComplaintState.RESOLVED, ComplaintState.REJECTED, ComplaintState.CLOSED})
 
-# Words of somebody who is content or merely polite; a message made of nothing else asks for nothing.
+# Words of somebody who is content or merely polite; a message made of nothing else asks for nothing. None of them is made of others: what
+# can be read in several ways would be tried in all of them, which for 谢谢谢谢… and then another word takes longer than anybody lives.
 _CONTENT = (
-    "非常|十分|感谢|多谢|谢谢|谢了|谢|辛苦|麻烦|你们|您们|大家|您|你|了|啦|哈|哦|呢|的|啊|吧|很|挺|都|我|这边|问题|事情"
+    "非常|十分|感谢|多谢|谢|辛苦|麻烦|你们|您们|大家|您|你|了|啦|哈|哦|呢|的|啊|吧|很|挺|都|我|这边|问题|事情"
     "|好|行|嗯|收到|知道|明白|已经|已|解决|处理完|处理好|修好|弄好|搞定|没问题|没事|满意|可以|再见"
     "|thank|thanks|you|very|much|a|lot|many|ok|okay|got|it|great|fine|good|solved|resolved|all|is|now|bye"
 )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from gateway.announcing import Announcer
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
-from gateway.store import complaints, erasing, events, threads
+from gateway.store import complaints, erasing, events, fence, threads
 from gateway.store.engine import Store
 from models.errors import Refused
 
@@ -82,6 +82,8 @@ class Erasing:
             raise Refused("bad_by", f"by：请写明是谁删除的（1–{_MOST_BY} 字）", f"by: say who erases (1 to {_MOST_BY} characters)")
         now = self._clock.now()
         with self._store.write() as conn:
+            # Whoever has his words in hand at this moment is let finish, or finds him erased.
+            fence.alone(conn)
             whose, found = self._look(conn, number)
             records = complaints.load(conn, whose.numbers, hold=True)
             erasing.erase(conn, whose, now)

@@ -106,6 +106,9 @@ def _unlike_any(table: Table) -> Any:
 
 # In this order: what is found by other rows comes before them.
 TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
+    # Work: what waits to be read, sorted or mailed is done for, and what is in hand finds its job gone and takes back what it wrote; what
+    # endpoints are to hear is not.
+    "jobs": Gone(lambda whose: and_(jobs.c.number.in_(whose.numbers), jobs.c.kind != "deliver")),
     # What came in. The number, channel and time stay for statistics and reconciliation.
     "submissions": Blank(
         _of(submissions.c.number),
@@ -209,8 +212,6 @@ TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
         # The last words of a tracker that could not be asked.
         values={"zh": "", "en": ""},
     ),
-    # Work: what waits to be read, sorted or mailed is done for; what endpoints are to hear is not.
-    "jobs": Gone(lambda whose: and_(jobs.c.number.in_(whose.numbers), jobs.c.kind != "deliver")),
     # Nobody is told any more that a term of it ends. What was told holds a number and no words of his.
     "open_terms": Gone(_of(open_terms.c.number)),
     "notices": Blank(

@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 import json
+import threading
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -16,15 +17,17 @@ import pytest
 from answering_house import MAIL, message
 from fakes import FakeSender
 from handoff_house import House
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import insert, inspect, select, update
 
 from gateway import event_schemas
 from gateway.erasing import Reason
-from gateway.store import complaints, erasing, events, jobs, statuses
+from gateway.store import complaints, erasing, events, jobs, statuses, threads, trackers
 from gateway.store.erasing import TREATMENT, Blank, Gone
+from gateway.store.trackers import FileRow
 from models.complaint import ComplaintState
 from models.correction import Source
 from models.errors import Refused
+from models.remote import FileState
 from models.status import StatusCode, StatusReport
 from models.submission import Channel, Submission
 from models.tables import answered_requests, mailbox_mails, metadata, statements, talk_says, talks
@@ -280,3 +283,91 @@ def test_another_complaint_of_the_same_person_is_named_and_stays(house: House) -
     assert found_in(house, WORDS)
     with house.app.store.read() as conn:
         assert erasing.find(conn, "nothing") is None
+
+
+# ---- What is in hand at that moment --------------------------------------------------------------------------------------------------
+
+
+class Meanwhile(Echo):
+    """A receiver that takes its time, in which somebody is erased; then it repeats what it was sent."""
+
+    def __init__(self, erase: Any, **more: Any) -> None:
+        super().__init__(**more)
+        self.erase = erase
+
+    def send(self, outgoing: Any) -> Any:
+        erase, self.erase = self.erase, None
+        if erase:
+            erase(json.loads(outgoing[0].body)["data"]["number"])
+        return super().send(outgoing)
+
+
+@pytest.mark.parametrize("fails", [0, 10**6])
+def test_what_a_receiver_says_of_a_delivery_in_hand_is_kept_without_the_person(house: House, fails: int) -> None:
+    house.sender.of["bi"] = Meanwhile(
+        lambda number: house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳"), fail_times=fails
+    )
+    number = mailed(house, TEXT, f"{NAME}的投诉")
+    assert house.sender.of["bi"].erase is None
+    assert len(house.sender.of["bi"].sent) > 0
+    assert found_in(house, *SECRETS) == set()
+    with house.app.store.read() as conn:
+        assert complaints.load(conn, [number])[number].erased
+        assert len(events.attempts_of(conn, number)) > 0
+
+
+def test_what_a_tracker_says_of_a_file_in_hand_is_kept_without_the_person(house: House) -> None:
+    number = mailed(house, TEXT, "投诉")
+    house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳")
+    with house.app.store.write() as conn:
+        trackers.keep_file(house.app.store, conn, "bi", number, "a1", FileRow(FileState.REFUSED, 1, f"{PHONE}.txt: too large"))
+    assert found_in(house, *SECRETS) == set()
+
+
+def test_a_reply_that_joins_at_that_moment_is_erased_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = mailed(house, "价格问题", "投诉")
+    sent = house.app.desk.story(number).answers[0].message_id
+    done = threading.Event()
+
+    def erase() -> None:
+        house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳")
+        done.set()
+
+    erasure = threading.Thread(target=erase)
+
+    def slowly(*args: Any) -> None:
+        # It is decided where the mail belongs, and there is time to come in between.
+        erasure.start()
+        done.wait(0.5)
+        join(*args)
+
+    join = threads.join
+    monkeypatch.setattr(threads, "join", slowly)
+    mailed(house, TEXT, "Re: 投诉", In_Reply_To=str(sent))
+    erasure.join(20)
+    house.app.worker.drain()
+    assert done.is_set()
+    assert found_in(house, *SECRETS) == set()
+    with house.app.store.read() as conn:
+        assert len(complaints.conversation(conn, [number])[number]) == 2
+        assert {kind for kind, _ in jobs.counts(conn)} <= {"deliver"}
+
+
+def test_nothing_is_decided_any_more_about_what_is_erased(house: House) -> None:
+    number = chatted(house, "价格问题")
+    house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳")
+    house.app.worker.drain()
+    told = len(of(house, number))
+    with house.app.store.write() as conn:
+        conn.execute(update(metadata.tables["complaints"]).values(triaged_through=0))
+        jobs.enqueue(conn, [jobs.NewJob("triage", number, number, {})], house.clock.now())
+    house.app.worker.drain()
+    assert len(of(house, number)) == told
+    with house.app.store.read() as conn:
+        assert not jobs.counts(conn)
+
+
+def chatted(house: House, text: str) -> str:
+    raw = json.dumps({"id": f"c{next(_ids)}", "text": text}).encode()
+    key = f"{'b' * 64}:{next(_ids)}"
+    return taken(house, Submission(Channel.CHAT, raw, "application/json", key, house.clock.now(), "b" * 64, {"door": "chat"}))

@@ -107,6 +107,24 @@ def test_a_complaint_that_the_plan_closed_is_reopened(tmp_path: Path) -> None:
     house.app.close()
 
 
+@pytest.mark.parametrize("counts", [False, True])
+def test_what_was_said_before_the_end_of_the_former_round_ends_no_later_one(house: House, counts: bool) -> None:
+    number = line(house, "产品质量：墙裂了")
+    house.clock.move(hours=1)
+    earlier = house.clock.now()
+    house.clock.move(hours=1)
+    assert said(house, number, "resolved", sequence=2 if counts else None) is Effect.MOVED
+    line(house, "产品质量：又裂了")
+    # It was under way for long, and its sender knows nothing of rounds.
+    late = StatusReport("tracker", f"m{next(_ids)}", number, StatusCode.REJECTED, earlier, None, 1 if counts else None, "不处理")
+    assert house.app.statuses.take(late).effect is Effect.LATE
+    assert (row(house, number).state, row(house, number).round) == (ComplaintState.ROUTED, 2)
+    assert not any(answer.by == "tracker" and "不处理" in answer.body for answer in house.app.desk.story(number).answers)
+    # What he says of the new round counts, whether he names it or not.
+    assert said(house, number, "accepted", sequence=3 if counts else None) is Effect.MOVED
+    assert said(house, number, "resolved", sequence=1 if counts else None, round=2) is (Effect.LATE if counts else Effect.MOVED)
+
+
 @pytest.mark.parametrize("words", ["谢谢", "好的，谢谢你们！辛苦了", "已经解决了，非常满意。", "OK, thank you very much", "👍"])
 def test_thanks_reopen_nothing(house: House, words: str) -> None:
     number = line(house, "价格问题")

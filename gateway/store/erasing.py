@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, String, Table, and_, c
 from sqlalchemy.sql.elements import ColumnClause
 
 from gateway.store import redacting
+from gateway.store.reconciling import ERASED
 from models.answer import AnswerState
 from models.complaint import ComplaintState
 from models.tables import (
@@ -101,7 +102,7 @@ def _names_a_number(whose: Whose) -> ColumnElement[bool]:
 
 def _unlike_any(table: Table) -> Any:
     """A value for a column that must be unlike in all rows."""
-    return literal("erased:") + cast(table.c.id, String)
+    return literal(ERASED) + cast(table.c.id, String)
 
 
 # In this order: what is found by other rows comes before them.

@@ -233,6 +233,30 @@ def test_what_was_parked_and_never_read_is_erased_too(house: House) -> None:
     assert found_in(house, *SECRETS) == set()
     with house.app.store.read() as conn:
         assert jobs.parked(conn) == []
+    assert unexplained(house) == 0
+
+
+def unexplained(house: House) -> int:
+    return house.app.reconciliation.report(house.clock.now() - timedelta(days=1), house.clock.now() + timedelta(days=1)).unexplained
+
+
+def test_what_was_never_sorted_of_a_person_is_no_riddle_to_the_reconciliation(house: House) -> None:
+    first = mailed(house, TEXT, "投诉")
+    away = {"Auto_Submitted": "auto-replied", "In_Reply_To": str(house.app.desk.story(first).answers[0].message_id)}
+    # A notice of absence, which is sorted by nobody; a chat that has not paused yet; and one in which he agreed at last.
+    mailed(house, "我在休假", "自动回复", **away)
+    assert len(house.app.desk.story(first).messages) == 2
+    seen = []
+    for talk, text, asked in (("2", f"价格问题{WORDS}", {}), ("3", f"价格问题{WORDS}", {}), ("3", "同意", {"asked": "consent"})):
+        raw = json.dumps({"id": f"c{next(_ids)}", "text": text}).encode()
+        key, envelope = f"t{talk}:{next(_ids)}", {"door": "chat", **asked}
+        seen.append(house.app.accept(Submission(Channel.CHAT, raw, "application/json", key, house.clock.now(), talk * 64, envelope)).number)
+    house.app.worker.drain()
+    for number in (first, *dict.fromkeys(seen)):
+        house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳")
+    house.app.worker.drain()
+    assert found_in(house, *SECRETS) == set()
+    assert unexplained(house) == 0
 
 
 def test_what_was_not_delivered_yet_goes_out_without_the_person(house: House) -> None:

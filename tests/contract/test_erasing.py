@@ -21,7 +21,7 @@ from sqlalchemy import insert, inspect, select, update
 
 from gateway import event_schemas
 from gateway.erasing import Reason
-from gateway.store import complaints, erasing, events, jobs, statuses, threads, trackers
+from gateway.store import call_joining, complaints, erasing, events, jobs, statuses, threads, trackers
 from gateway.store.erasing import TREATMENT, Blank, Gone
 from gateway.store.trackers import FileRow
 from models.complaint import ComplaintState
@@ -338,6 +338,23 @@ def test_what_a_receiver_says_of_a_delivery_in_hand_is_kept_without_the_person(h
     with house.app.store.read() as conn:
         assert complaints.load(conn, [number])[number].erased
         assert len(events.attempts_of(conn, number)) > 0
+
+
+def test_a_call_in_hand_is_joined_to_nothing_that_is_erased(house: House) -> None:
+    first, second = ring(house, "合同问题：押金不退"), ring(house, "价格问题：多收了钱")
+    house.app.erasing.erase(first, reason=Reason.PERSON_ASKED, by="王芳")
+    with house.app.store.write() as conn:
+        (said,) = complaints.conversation(conn, [second])[second]
+        # Whoever decided before the erasure that they are about the same comes after it.
+        why = {"by": "same_home", "zh": "", "en": ""}
+        assert not call_joining.join(conn, said.submission_id, second, first, house.clock.now(), why)
+    assert len(house.app.desk.story(first).messages) == len(house.app.desk.story(second).messages) == 1
+
+
+def ring(house: House, text: str) -> str:
+    envelope = {"door": "drop", "file_name": "a.txt", "call": {"caller": f"1381111{next(_ids):04d}"}}
+    raw = f"坐席：您好\n客户：{text}\n".encode()
+    return taken(house, Submission(Channel.PHONE, raw, "text/plain", f"drop:{next(_ids)}", house.clock.now(), None, envelope))
 
 
 def test_what_a_tracker_says_of_a_file_in_hand_is_kept_without_the_person(house: House) -> None:

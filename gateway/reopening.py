@@ -22,6 +22,14 @@ _CONTENT = (
 _ONLY_CONTENT = re.compile(rf"(?:{_CONTENT}|[\W\d_])*", re.IGNORECASE)
 # What turns such words round: 没解决, 不满意, not solved.
 _TURNED = re.compile(r"不|没(?!问题|事)|未|别|吗|么|[?？]", re.IGNORECASE)
+# 解决问题！ asks for it; 解决了, 已解决, 问题解决 say that it is done.
+_DEMANDED = re.compile(r"(?<!已)(?<!已经)(?<!问题)(?<!都)解决(?![了啦好])")
+# One of these stands in whatever is a word of thanks; 问题, 很麻烦 or 你们 alone are none.
+_GLAD = re.compile(
+    "谢|辛苦|麻烦[你您]们?[了啦]|好|行|嗯|哈|收到|知道|明白|解决|处理完|搞定|没问题|没事|满意|可以|再见"
+    "|thank|ok|got it|great|fine|good|solved|bye",
+    re.IGNORECASE,
+)
 _MOST_CONTENT_CHARS = 60
 
 
@@ -32,7 +40,11 @@ def asks_for_nothing(said: str) -> bool:
     (True, False, False)
     """
     words = said.strip()
-    return len(words) <= _MOST_CONTENT_CHARS and not _TURNED.search(words) and _ONLY_CONTENT.fullmatch(words) is not None
+    if len(words) > _MOST_CONTENT_CHARS or _TURNED.search(words) or _DEMANDED.search(words):
+        return False
+    # Signs and figures alone say nothing.
+    glad = _GLAD.search(words) or not any(one.isalpha() for one in words)
+    return bool(glad) and _ONLY_CONTENT.fullmatch(words) is not None
 
 
 def reopens(complaint: ComplaintRow, new: Sequence[MessageRow], ended: datetime | None) -> MessageRow | None:

@@ -125,7 +125,19 @@ def test_what_was_said_before_the_end_of_the_former_round_ends_no_later_one(hous
     assert said(house, number, "resolved", sequence=1 if counts else None, round=2) is (Effect.LATE if counts else Effect.MOVED)
 
 
-@pytest.mark.parametrize("words", ["谢谢", "好的，谢谢你们！辛苦了", "已经解决了，非常满意。", "OK, thank you very much", "👍"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "谢谢",
+        "好的，谢谢你们！辛苦了",
+        "已经解决了，非常满意。",
+        "问题都解决了",
+        "麻烦你们了",
+        "收到，问题已解决",
+        "OK, thank you very much",
+        "👍",
+    ],
+)
 def test_thanks_reopen_nothing(house: House, words: str) -> None:
     number = line(house, "价格问题")
     said(house, number, "resolved")
@@ -147,6 +159,10 @@ def test_thanks_reopen_nothing(house: House, words: str) -> None:
         "not solved",
         "is it resolved?",
         "问题已解决了吗",
+        "解决问题！",
+        "你们好好解决啊",
+        "很麻烦",
+        "我这边问题",
         "投诉",
         "谢" * 99,
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy import update
 from gateway.erasing import Reason
 from gateway.store import call_joining, complaints, events, jobs, threads, trackers
 from gateway.store.trackers import FileRow
+from models.errors import TryLater
 from models.remote import FileState
 from models.submission import Channel, Submission
 from models.tables import metadata
@@ -126,3 +128,30 @@ def chatted(house: House, text: str) -> str:
     raw = json.dumps({"id": f"c{next(ids)}", "text": text}).encode()
     key = f"{'b' * 64}:{next(ids)}"
     return taken(house, Submission(Channel.CHAT, raw, "application/json", key, house.clock.now(), "b" * 64, {"door": "chat"}))
+
+
+def test_who_writes_does_not_wait_for_the_log_to_be_cut(house: House) -> None:
+    store = house.app.store
+    number = mailed(house, TEXT, "投诉")
+    with store.read() as reading:
+        # A long report, which keeps the log from being cut.
+        complaints.load(reading, [number])
+        erasure = threading.Thread(target=lambda: house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳"))
+        erasure.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        house.complain()
+        assert time.monotonic() - began < 3
+    erasure.join(20)
+    assert found_in(house, *SECRETS) == set()
+
+
+def test_an_erasure_is_told_of_though_the_log_cannot_be_cut(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = mailed(house, TEXT, "投诉")
+
+    def busy() -> None:
+        raise TryLater("store_busy", "忙", "busy")
+
+    monkeypatch.setattr(house.app.store, "forget_log", busy)
+    assert list(house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳").numbers) == [number]
+    assert [line["number"] for line in house.log("Erased")] == [number]

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from gateway.languages import language_of
 from gateway.plan import Plan
-from gateway.store import answers, complaints
+from gateway.store import answers, complaints, fence
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.ticket import Triaged
@@ -154,6 +154,8 @@ class Answering:
             raise Refused("nothing_written", "请写下要答复的内容", "write what the customer is to be told")
         if len(text) > _MOST_TEXT:
             raise Refused("too_long", f"太长，最多 {_MOST_TEXT} 字", f"too long; {_MOST_TEXT} characters at most")
+        # Nobody is erased between the look and the answer.
+        fence.shared(conn)
         answer = self.draft(conn, number, told, text, source_key=source_key, by=by, now=now)
         kept = answers.add(self._store, conn, answer, now)
         return None if kept is None else replace(answer, id=kept)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -58,7 +57,6 @@ from gateway.reply_desk import ReplyDesk
 from gateway.reply_token import ReplyTokens
 from gateway.retrain_watch import RetrainWatch
 from gateway.retraining import Rules
-from gateway.robots import Robots
 from gateway.senders import endpoints_of
 from gateway.staffing import Staffing
 from gateway.statuses import Statuses
@@ -197,36 +195,6 @@ def staffing(settings: Settings, store: Store, *, clock: Clock | None = None, lo
     """People and programs of these settings; commands use it beside the gateway."""
     log = log or OperatorLog(settings.log.format, settings.log.level)
     return Staffing(store, clock or SystemClock(), log, home.secret(settings.secrets_folder, "api.token", home.token))
-
-
-@dataclass(frozen=True, slots=True)
-class Operating:
-    """What commands need beside a gateway that serves: no worker and no classifier."""
-
-    endpoints: Endpoints
-    redelivery: Redelivery
-    reconciliation: Reconciliation
-    robots: Robots
-
-
-@contextmanager
-def operating(settings: Settings) -> Iterator[Operating]:
-    """The hand-off of these settings, for a command."""
-    store, clock = open_store(settings), SystemClock()
-    with store.write() as conn:
-        name = installation.name(store, conn)
-    mailer = SmtpMailer(server) if (server := mail_server(settings)) else None
-    log = OperatorLog(settings.log.format, settings.log.level)
-    endpoints = endpoints_of(Surroundings(settings, clock, store, Attachments(store, OPENERS), log), name, base_address(settings))
-    zone = ZoneInfo(settings.general.timezone)
-    try:
-        robots = robots_of(settings, store, clock, log, load_plan(settings), name, base_address(settings), mailer)
-        reconciliation = Reconciliation(store, clock, list(endpoints.served), zone)
-        with closing(robots):
-            yield Operating(endpoints, Redelivery(store, clock, endpoints, log), reconciliation, robots)
-    finally:
-        endpoints.close()
-        store.close()
 
 
 def build(

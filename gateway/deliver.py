@@ -174,7 +174,8 @@ class Deliver:
             # Until it is asked, even where another event gets through before that: what was tried in vain is sent at once then.
             self._away = True
         if sent and (before is not None or any(outcome.code is not OutcomeCode.ACCEPTED for outcome in outcomes)):
-            sent[0] = _with_write(sent[0], lambda conn: self._note(conn, outcomes, now))
+            tried = [report.entry for report in sent]
+            sent[0] = _with_write(sent[0], lambda conn: self._note(conn, tried, now))
         return reports + sent
 
     def _suit(self, size: int, seconds: float) -> None:
@@ -197,9 +198,10 @@ class Deliver:
             self._log.write("EndpointBack", endpoint=self._endpoint.name, waiting=waiting)
         return waiting > 0
 
-    def _note(self, conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
+    def _note(self, conn: Connection, tried: Sequence[Tried], now: datetime) -> None:
         """Writes how the endpoint stands after these tries; when its circuit closes, what waits for another try is due at once."""
         name = self._endpoint.name
+        outcomes = [one.outcome for one in events.without_words(conn, tried)]
         if any(outcome.code is OutcomeCode.GONE for outcome in outcomes):
             endpoints.disable(self._store, conn, name, "410 Gone", now)
         row = endpoints.hold_trouble(conn, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -12,9 +13,9 @@ from sqlalchemy import Connection
 from gateway.announcing import Announcer
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
-from gateway.store import complaints, erasing, events, threads
+from gateway.store import complaints, erasing, events, fence, threads
 from gateway.store.engine import Store
-from models.errors import Refused
+from models.errors import Refused, TryLater
 
 _MOST_BY = 80
 
@@ -82,6 +83,8 @@ class Erasing:
             raise Refused("bad_by", f"by：请写明是谁删除的（1–{_MOST_BY} 字）", f"by: say who erases (1 to {_MOST_BY} characters)")
         now = self._clock.now()
         with self._store.write() as conn:
+            # Whoever has his words in hand at this moment is let finish, or finds him erased.
+            fence.alone(conn)
             whose, found = self._look(conn, number)
             records = complaints.load(conn, whose.numbers, hold=True)
             erasing.erase(conn, whose, now)
@@ -92,9 +95,11 @@ class Erasing:
                 erasing.supersede(conn, one, event.id)
                 # Whoever was told must hear of it, whatever he filters by.
                 events.announce(conn, event, erasing.told(conn, one))
-        self._store.forget_log()
         for one in whose.numbers:
             self._log.write("Erased", one, by=by, reason=reason.value, again=found.before)
+        with suppress(TryLater):
+            # Done is done: the log of writes is cut as far as it can be now, and else overwritten by what comes.
+            self._store.forget_log()
         return found
 
     def _look(self, conn: Connection, number: str) -> tuple[erasing.Whose, Erasure]:

@@ -25,9 +25,9 @@ To = Annotated[str, typer.Option("--to", help="截止日期（含）。 Last day
 
 
 def _with_operating() -> Any:
-    from gateway import bootstrap
+    from gateway import operating
 
-    return bootstrap.operating(config.load())
+    return operating.operating(config.load())
 
 
 @endpoints_cli.command("list")

@@ -13,7 +13,7 @@ from gateway import call_records
 from gateway.announcing import Announcer
 from gateway.flow import Report
 from gateway.metrics import Metrics
-from gateway.store import answers, attachments, complaints, jobs, submissions, threads
+from gateway.store import answers, attachments, complaints, fence, jobs, submissions, threads
 from gateway.store.engine import Store
 from gateway.store.jobs import Job
 from models.answer import Answer, AnswerState
@@ -154,6 +154,8 @@ class Intake:
         self, conn: Connection, job: Job, submission: Submission, fresh: str, parsed: Parsed, now: datetime
     ) -> list[tuple[str, dict[str, object]]]:
         """The message, in the complaint that it belongs to, and the work that follows. Returns further lines for the log."""
+        # What it joins is not erased before it is there.
+        fence.shared(conn)
         joining = self._joiner.decide(conn, submission, parsed)
         submission_id, number = int(job.payload["submission_id"]), joining.number or fresh
         log: list[tuple[str, dict[str, object]]] = []

@@ -120,12 +120,16 @@ def fate(facts: Facts, submission: int, number: str, endpoint: str) -> tuple[str
     message = facts.message.get(submission)
     if submission in facts.aside:
         return ("not_for_it" if submission == facts.first[number] else "joined"), ""
-    if message is None:
+    erased = submission in facts.erased
+    if message is None and not erased:
         return _open(facts.intake.get(submission), "not_read")
-    if message > facts.triaged.get(number, 0):
+    if not erased and (message or 0) > facts.triaged.get(number, 0):
         return _open(facts.triage.get(number), "not_sorted")
     if submission != facts.first[number]:
         return "joined", ""
+    if erased and number not in facts.events:
+        # Erased before it was read: nobody was told of it.
+        return "not_for_it", ""
     ids = {event_id for event_id, _ in facts.events.get(number, [])}
     if facts.last_event.get(number) not in ids:
         # It was sorted, and what told of it is gone.

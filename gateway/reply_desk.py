@@ -52,12 +52,14 @@ class ReplyDesk:
 
     def called(self, answer_id: int, *, by: str, note: str = "") -> Answer:
         """Strikes a call off the list. Raises `Refused` when it is not on it."""
+        # Counted as it is kept, on one line: a browser sends each new line as two characters, of which its own limit counts one.
+        note = " ".join(note.split())
         if not by.strip() or len(by) > _MOST_BY or len(note) > _MOST_NOTE:
             raise Refused(
                 "bad_call", f"by 不可为空，note 最多 {_MOST_NOTE} 字", f"by must not be empty, note has {_MOST_NOTE} characters at most"
             )
         with self._store.write() as conn:
-            done = answers.call_done(conn, answer_id, by.strip(), " ".join(note.split()), self._clock.now())
+            done = answers.call_done(conn, answer_id, by.strip(), note, self._clock.now())
         if done is None:
             raise Refused("no_such_call", f"致电名单上没有 {answer_id} 号", f"there is no call {answer_id} on the list")
         self._log.write("Called", done.number, answer=done.id)

@@ -17,9 +17,9 @@ robots_cli = typer.Typer(help="提醒机器人。 Robots that tell people.", no_
 
 
 def _operating() -> Any:
-    from gateway import bootstrap
+    from gateway import operating
 
-    return bootstrap.operating(config.load())
+    return operating.operating(config.load())
 
 
 @robots_cli.command("list")

@@ -81,7 +81,8 @@ class Statuses:
                 )
             if (report.round or 1) > complaint.round:
                 raise Refused("no_such_round", f"round：现在是第 {complaint.round} 次处理", f"round: this is handling {complaint.round}")
-            last = statuses.last(conn, report.number, report.endpoint, complaint.round)
+            # Who does not say of which round he speaks may have said it before the round began: then he has said newer things since.
+            last = statuses.last(conn, report.number, report.endpoint, complaint.round if report.round else None)
             effect = effect_of(complaint, last, report)
             kept = statuses.add(self._store, conn, report, report.round or complaint.round, effect, now)
             if kept is None:
@@ -113,7 +114,8 @@ class Statuses:
 
 
 def effect_of(complaint: ComplaintRow, last: Status | None, report: StatusReport) -> Effect:
-    """What follows from a report, and from nothing else. `last`: the newest of this endpoint and round from which something followed."""
+    """What follows from a report, and from nothing else. `last`: the newest of this endpoint from which something followed, in
+    this round where the report names one."""
     if (report.round or complaint.round) < complaint.round:
         return Effect.LATE
     if last is not None and _older(report, last.report):

@@ -104,9 +104,14 @@ class Triage:
 
     def run(self, batch: Sequence[Job], now: datetime) -> list[Report]:
         """Classifies the batch in one call and decides for each."""
-        numbers = [job.number for job in batch]
         with self._store.read() as conn:
-            records = complaints.load(conn, numbers)
+            records = complaints.load(conn, [job.number for job in batch])
+            # Nothing more is decided about a complaint whose words are gone.
+            gone = [Report(job, RetryDecision(Next.DONE, "erased")) for job in batch if records[job.number].erased]
+            batch = [job for job in batch if not records[job.number].erased]
+            if not batch:
+                return gone
+            numbers = [job.number for job in batch]
             everything = complaints.conversation(conn, numbers)
             settled = corrections.settled(conn, numbers)
             stated = talks.stated(conn, numbers)
@@ -122,7 +127,7 @@ class Triage:
         ]  # fmt: skip
         past = self._histories.of({n: (records[n], spoken[n], verdict) for n, verdict in zip(numbers, verdicts, strict=True)})
         before: list[Matter] = []
-        reports: list[Report] = []
+        reports: list[Report] = gone
         for job, one in zip(batch, decided, strict=True):
             n = job.number
             customer = _customer(one.verdict, spoken[n])

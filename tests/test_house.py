@@ -92,6 +92,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.people",
         "gateway.learning",
         "gateway.examples_cli",
+        "gateway.first_look_cli",
         "gateway.calls",
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
@@ -106,6 +107,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.terminal",
         "gateway.learning",
         "gateway.examples_cli",
+        "gateway.first_look_cli",
         "gateway.calls",
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
@@ -201,12 +203,14 @@ def test_only_web_serve_and_command_line_know_the_wiring(module: str) -> None:
         "gateway.people",
         "gateway.learning",
         "gateway.examples_cli",
+        "gateway.first_look_cli",
         "gateway.calls",
         "gateway.templates_cli",
         "gateway.mailboxes_cli",
         "gateway.handoff_cli",
         "gateway.robots_cli",
         "gateway.erasing_cli",
+        "gateway.operating",
     )
     if not within(module, ("gateway.bootstrap", "gateway.web", "gateway.serve", *commands)):
         assert not {name for name in ours(module) if within(name, ("gateway.bootstrap", "gateway.web", "gateway.serve", "gateway.cli"))}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from gateway.store import jobs
+from gateway.store import fence, jobs
 from gateway.store.engine import Store
 from models.answer import Answer, AnswerKind, AnswerState, Limits, MailOutcome, Thread, Way, box_of
 from models.tables import answer_attempts, answers, complaints, messages
@@ -137,7 +137,8 @@ def thread(conn: Connection, answer: Answer) -> Thread:
 
 
 def record_try(conn: Connection, answer_id: int, outcome: MailOutcome, at: datetime) -> None:
-    """Keeps one try."""
+    """Keeps one try. Where the customer is erased at this moment, the job is gone and this is taken back with it."""
+    fence.shared(conn)
     values = {"answer_id": answer_id, "at": at, "code": outcome.code.value, "status": outcome.status}
     conn.execute(insert(answer_attempts).values(**values, seconds=outcome.seconds, said=outcome.said))
 

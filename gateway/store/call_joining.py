@@ -14,10 +14,11 @@ def join(conn: Connection, submission_id: int, from_number: str, to_number: str,
     """Moves a submission, and what was made of it, from the complaint that it began to an earlier one, on the caller's transaction.
 
     why: the code of the rule as `by`, and its sentences as `zh` and `en`; kept beside the message. False, and nothing is written, where
-    the earlier complaint is gone or the other has more than this one submission.
+    the earlier complaint is gone or erased, or the other has more than this one submission.
     """
     c, m, s = complaints.c, messages.c, submissions.c
-    known = conn.execute(select(c.number, c.triaged_through).where(c.number == to_number).with_for_update()).first()
+    there = select(c.number, c.triaged_through).where(c.number == to_number, c.erased_at.is_(None))
+    known = conn.execute(there.with_for_update()).first()
     others = conn.execute(select(func.count()).select_from(submissions).where(s.number == from_number, s.id != submission_id)).scalar_one()
     message = conn.execute(select(m.id, m.parsed).where(m.submission_id == submission_id, m.number == from_number)).first()
     if known is None or others or message is None or from_number == to_number:

@@ -27,6 +27,8 @@ from models.errors import BadSetting, Refused, TryLater
 
 # How long a writer waits for another process's transaction before it gives up with TryLater.
 BUSY_SECONDS = 10
+# How long an erasure tries to cut the log of writes while others read.
+_FORGET_SECONDS = 5.0
 
 
 class Store:
@@ -112,11 +114,25 @@ class Store:
 
         Only where this process checkpoints; beside a gateway that serves, its own next checkpoints overwrite the log.
         """
-        if self.is_sqlite and self.checkpoints:
-            with _translated(), self._writer.connect() as conn:
-                # Not by SQLAlchemy, which would begin a transaction first, and there is no checkpoint inside one.
-                plain: Any = conn.connection.driver_connection
-                plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if not (self.is_sqlite and self.checkpoints):
+            return
+        deadline = time.monotonic() + _FORGET_SECONDS
+        while not self._cut_log() and time.monotonic() < deadline:
+            # Somebody reads what was there before. Whoever wants to write meanwhile may.
+            time.sleep(0.05)
+
+    def _cut_log(self) -> bool:
+        """Cuts the log of writes, if that can be done at once. Whether it was."""
+        with _translated(), self._writer.connect() as conn:
+            # Not by SQLAlchemy, which would begin a transaction first, and there is no checkpoint inside one.
+            plain: Any = conn.connection.driver_connection
+            # It would wait for readers with the writers' lock in its hand, and nothing could be taken in.
+            plain.execute("PRAGMA busy_timeout=0")
+            try:
+                busy, _, _ = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                plain.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        return not busy
 
     def hold_alone(self) -> None:
         """Holds an SQLite file for this process, the one that serves. Raises `Refused` when another serves it, from whatever home."""

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, String, Table, and_, c
 from sqlalchemy.sql.elements import ColumnClause
 
 from gateway.store import redacting
+from gateway.store.reconciling import ERASED
 from models.answer import AnswerState
 from models.complaint import ComplaintState
 from models.tables import (
@@ -107,11 +108,14 @@ def _notices(whose: Whose) -> ColumnElement[bool]:
 
 def _unlike_any(table: Table) -> Any:
     """A value for a column that must be unlike in all rows."""
-    return literal("erased:") + cast(table.c.id, String)
+    return literal(ERASED) + cast(table.c.id, String)
 
 
 # In this order: what is found by other rows comes before them.
 TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
+    # Work: what waits to be read, sorted or mailed is done for, and what is in hand finds its job gone and takes back what it wrote; what
+    # endpoints are to hear is not.
+    "jobs": Gone(lambda whose: and_(jobs.c.number.in_(whose.numbers), jobs.c.kind != "deliver")),
     # What came in. The number, channel and time stay for statistics and reconciliation.
     "submissions": Blank(
         _of(submissions.c.number),
@@ -215,8 +219,6 @@ TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
         # The last words of a tracker that could not be asked.
         values={"zh": "", "en": ""},
     ),
-    # Work: what waits to be read, sorted or mailed is done for; what endpoints are to hear is not.
-    "jobs": Gone(lambda whose: and_(jobs.c.number.in_(whose.numbers), jobs.c.kind != "deliver")),
     # Nobody is told any more that a term of it ends. What was told holds a number and no words of his.
     "open_terms": Gone(_of(open_terms.c.number)),
     "notices": Blank(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, update
 
-from gateway.store import jobs
+from gateway.store import fence, jobs
 from gateway.store.among import among, is_sqlite, spelt
 from models.columns import UtcTime
 from models.delivery import Event, EventType, Outcome, OutcomeCode
-from models.tables import attempts, deliveries, events
+from models.tables import attempts, complaints, deliveries, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,25 @@ class Tried:
     at: datetime
 
 
+def without_words(conn: Connection, tried: Sequence[Tried]) -> list[Tried]:
+    """The tries as they may be kept: what a receiver answered may repeat what it was sent, and that may have been erased meanwhile."""
+    said = [one.delivery_id for one in tried if one.outcome.answer]
+    if not said:
+        return list(tried)
+    fence.shared(conn)
+    erased = set(conn.execute(_erased(is_sqlite(conn)), {"ids": spelt(conn, said)}).scalars())
+    return [replace(one, outcome=replace(one.outcome, answer="")) if one.delivery_id in erased else one for one in tried]
+
+
+@cache
+def _erased(sqlite: bool) -> Select[int]:
+    query = select(deliveries.c.id).join(complaints, complaints.c.number == deliveries.c.number)
+    return query.where(among(deliveries.c.id, sqlite=sqlite), complaints.c.erased_at.is_not(None))
+
+
 def record_attempts(conn: Connection, tried: Sequence[Tried]) -> None:
     """Keeps tries, and which deliveries have arrived."""
+    tried = without_words(conn, tried)
     rows = [
         {
             "delivery_id": one.delivery_id,

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, func, select
 from models.tables import complaints, day_numbers, deliveries, events, jobs, joined_numbers, messages, submissions
 
 _CHUNK = 500
+# So the key of a submission begins that was erased; no door makes such keys.
+ERASED = "erased:"
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class Facts:
     deliver: dict[int, tuple[str, str]] = field(default_factory=dict)
     # Submissions that ask for no sorting: notices that change nothing, and mails that the complaint has already.
     aside: set[int] = field(default_factory=set)
+    # Those whose words are erased; what had not become of them by then never will.
+    erased: set[int] = field(default_factory=set)
     # Events by number: id and whom they were for (None: not written down). Deliveries by event.
     events: dict[str, list[tuple[str, list[str] | None]]] = field(default_factory=dict)
     deliveries: dict[str, list[tuple[int, str, bool]]] = field(default_factory=dict)
@@ -74,6 +78,7 @@ def _of(conn: Connection, numbers: Sequence[str], offered: list[tuple[int, str]]
     for r in rows(select(d.event_id, d.id, d.endpoint, d.delivered_at).where(d.number.in_(numbers))):
         found.deliveries.setdefault(r.event_id, []).append((r.id, r.endpoint, r.delivered_at is not None))
     found.aside = _aside(conn, numbers, found)
+    found.erased = set(rows(select(s.id).where(s.number.in_(numbers), s.source_key.startswith(ERASED))).scalars())
     return found
 
 

@@ -39,14 +39,11 @@ def known(conn: Connection, endpoint: str, message_id: str) -> bool:
     return bool(conn.execute(select(exists().where(*same))).scalar_one())
 
 
-def last(conn: Connection, number: str, endpoint: str, round: int) -> Status | None:
-    """The newest report of an endpoint in this round from which something followed."""
-    mine = (
-        statuses.c.number == number,
-        statuses.c.endpoint == endpoint,
-        statuses.c.round == round,
-        statuses.c.effect != Effect.LATE.value,
-    )
+def last(conn: Connection, number: str, endpoint: str, round: int | None) -> Status | None:
+    """The newest report of an endpoint from which something followed, in this round or in any."""
+    mine = [statuses.c.number == number, statuses.c.endpoint == endpoint, statuses.c.effect != Effect.LATE.value]
+    if round is not None:
+        mine.append(statuses.c.round == round)
     row = conn.execute(select(statuses).where(*mine).order_by(statuses.c.id.desc()).limit(1)).first()
     return _status(row) if row else None
 

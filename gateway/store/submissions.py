@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from gateway.store import jobs
+from gateway.store import fence, jobs
 from gateway.store.engine import Store
 from models.submission import Channel, Receipt, Submission
 from models.tables import conversations, day_numbers, submissions
@@ -35,6 +35,9 @@ def take_in(store: Store, conn: Connection, offered: Sequence[Submission], zone:
 
     One transaction and a handful of statements whatever the number: the group commit of concurrent acceptances.
     """
+    if any(s.conversation for s in offered):
+        # A line of a chat goes on with a complaint that is not erased before the line is there.
+        fence.shared(conn)
     receipts = _known(conn, offered)
     fresh: dict[_Key, Submission] = {}
     for s in offered:

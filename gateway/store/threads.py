@@ -35,7 +35,9 @@ def known(conn: Connection, message_ids: Sequence[str]) -> list[KnownMail]:
 
 def boxes_of(conn: Connection, number: str) -> set[str]:
     """Whose mail belongs to a complaint: who wrote to it, whom we answered, and the address that the customer gave."""
-    found = set(conn.execute(select(mail_ids.c.sender).where(mail_ids.c.number == number)).scalars())
+    # By the submissions, which are found by their number; the Message-IDs would all be read.
+    mine = select(submissions.c.id).where(submissions.c.number == number)
+    found = set(conn.execute(select(mail_ids.c.sender).where(mail_ids.c.submission_id.in_(mine))).scalars())
     mailed = select(answers.c.to_box).where(answers.c.number == number, answers.c.way == Way.EMAIL.value, answers.c.to_box.is_not(None))
     found |= {str(box) for box in conn.execute(mailed).scalars()}
     given = conn.execute(select(complaints.c.email).where(complaints.c.number == number)).scalar_one_or_none()

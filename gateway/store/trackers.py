@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, or_, select, update
 
+from gateway.store import fence
 from gateway.store.engine import Store
 from models.remote import FileState, PollHealth, RemoteTicket
 from models.tables import complaints, tracker_files, tracker_polls, tracker_tickets
@@ -110,8 +111,9 @@ def files(conn: Connection, endpoint: str, number: str) -> Mapping[str, FileRow]
 
 
 def keep_file(store: Store, conn: Connection, endpoint: str, number: str, attachment_id: str, row: FileRow) -> None:
-    """Keeps what became of a file."""
-    values = {"state": row.state.value, "tries": row.tries, "reason": row.reason}
+    """Keeps what became of a file; of a complaint that was erased meanwhile, without what the tracker said."""
+    reason = row.reason if row.reason and not fence.is_erased(conn, number) else ""
+    values = {"state": row.state.value, "tries": row.tries, "reason": reason}
     made = store.insert(tracker_files).values(endpoint=endpoint, number=number, attachment_id=attachment_id, **values)
     conn.execute(made.on_conflict_do_update(index_elements=["endpoint", "attachment_id"], set_=values))
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import itertools
 import json
 import zipfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
-from answering_house import MAIL, message
+from erasing_house import NAME, PHONE, SECRETS, TEXT, WORDS, found_in, ids, mailed, of, opened, taken, unexplained
 from fakes import FakeSender
 from handoff_house import House
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import insert
 
 from gateway import event_schemas
 from gateway.erasing import Reason
-from gateway.store import complaints, erasing, events, jobs, statuses
+from gateway.store import complaints, erasing, jobs, statuses
 from gateway.store.erasing import TREATMENT, Blank, Gone
 from models.complaint import ComplaintState
 from models.correction import Source
@@ -29,10 +27,6 @@ from models.status import StatusCode, StatusReport
 from models.submission import Channel, Submission
 from models.tables import answered_requests, mailbox_mails, metadata, statements, talk_says, talks
 from models.verdict import ComplaintClass
-
-NAME, PHONE, BOX, ESTATE, UNIT, WORDS = "诸葛树人", "13912345678", "zhuge@wolong.example", "隆中花园", "7栋2单元1803", "茅庐漏雨"
-SECRETS = (NAME, PHONE, BOX, ESTATE, UNIT, WORDS, "wolong", "12345678")
-_ids = itertools.count(1)
 
 
 def test_every_table_and_column_is_in_the_list() -> None:
@@ -51,36 +45,8 @@ def test_the_page_for_people_names_every_table_that_is_changed() -> None:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def house(request: pytest.FixtureRequest, tmp_path: Path):
-    url = {} if request.param == "sqlite" else {"JIESU_STORE_URL": request.getfixturevalue("postgres_url")}
-    bi = '[[endpoint]]\nname = "bi"\nurl = "http://x.example/bi"\ntypes = ["*"]\n'
-    none = '[[endpoint]]\nname = "none"\nurl = "http://x.example/none"\nclasses = ["service_attitude"]\n'
-    made = House(tmp_path / "home", bi + none, **url, **MAIL)
-    made.sender.of["tracker"] = Echo()
-    yield made
-    made.app.close()
-
-
-class Echo(FakeSender):
-    """A receiver that repeats what it was sent, as those do that are badly made."""
-
-    def send(self, outgoing: Any) -> Any:
-        from dataclasses import replace
-
-        return [replace(one, answer=sent.body.decode()[:4000]) for one, sent in zip(super().send(outgoing), outgoing, strict=True)]
-
-
-def mailed(house: House, body: str, subject: str, **headers: str) -> str:
-    raw = message(body, subject, From=f"{NAME} <{BOX}>", **headers)
-    envelope = {"door": "imap", "mailbox": "kefu", "mail_from": BOX, "rcpt_tos": ["tousu@jiesu.example"]}
-    return taken(house, Submission(Channel.EMAIL, raw, "message/rfc822", f"mail:{next(_ids)}:{PHONE}", house.clock.now(), None, envelope))
-
-
-def taken(house: House, submission: Submission) -> str:
-    number = house.app.accept(submission).number
-    house.clock.move(seconds=9)
-    house.app.worker.drain()
-    return number
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    yield from opened(request, tmp_path / "home")
 
 
 def everything(house: House, number: str) -> None:
@@ -88,41 +54,18 @@ def everything(house: House, number: str) -> None:
     sent = house.app.desk.story(number).answers[0].message_id
     house.app.correcting.correct(number, ComplaintClass.CONTRACT, by="王芳", source=Source.API, note=f"{NAME} 说的是合同")
     said = StatusReport(
-        "tracker", f"m{next(_ids)}", number, StatusCode.RESOLVED, house.clock.now(), None, None, f"{NAME}您好", f"打 {PHONE}", NAME
+        "tracker", f"m{next(ids)}", number, StatusCode.RESOLVED, house.clock.now(), None, None, f"{NAME}您好", f"打 {PHONE}", NAME
     )
     house.app.statuses.take(said)
     house.app.replies.write(number, f"{NAME}先生：{WORDS}已修", by="王芳", key="k")
     house.app.worker.drain()
     mailed(house, f"还是{WORDS}", "Re: x", In_Reply_To=str(sent))
     with house.app.store.write() as conn:
-        row = {"key": f"k{next(_ids)}", "sha256": "", "at": house.clock.now(), "status": 201}
+        row = {"key": f"k{next(ids)}", "sha256": "", "at": house.clock.now(), "status": 201}
         conn.execute(insert(answered_requests).values(body=json.dumps({"number": number, "text": WORDS}, ensure_ascii=False), **row))
         conn.execute(insert(statements).values(number=number, at=house.clock.now(), was="price", klass="contract"))
-        led = {"mailbox": "kefu", "generation": 1, "uid": next(_ids), "state": "taken", "at": house.clock.now(), "size": 9}
+        led = {"mailbox": "kefu", "generation": 1, "uid": next(ids), "state": "taken", "at": house.clock.now(), "size": 9}
         conn.execute(insert(mailbox_mails).values(number=number, reason=f"{NAME}: odd", attempts=1, after="nothing", **led))
-
-
-def found_in(house: House, *secrets: str) -> set[str]:
-    """The tables and columns in which one of these words stands, however it is spelt."""
-    spelt = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1])}
-    coded = {base64.b64encode(secret.encode()[shift:]).decode().rstrip("=")[:-1] for secret in secrets for shift in range(3)}
-    seen = set()
-    with house.app.store.read() as conn:
-        assert set(inspect(conn).get_table_names()) - {"alembic_version"} == set(metadata.tables)
-        for table in metadata.sorted_tables:
-            if table.name == "trained_models":
-                continue
-            for row in conn.execute(select(table)).mappings():
-                for column, value in row.items():
-                    text = (
-                        value.decode("utf-8", "replace") if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False, default=str)
-                    )
-                    if any(one in text for one in spelt) or any(one in text for one in coded):
-                        seen.add(f"{table.name}.{column}")
-    return seen
-
-
-TEXT = f"合同问题：我叫{NAME}，电话{PHONE}，{ESTATE}{UNIT}，{WORDS}"
 
 
 def test_nothing_is_left_of_a_mail_and_all_that_came_of_it(house: House, tmp_path: Path) -> None:
@@ -176,17 +119,12 @@ def test_nothing_is_left_of_a_mail_and_all_that_came_of_it(house: House, tmp_pat
             assert [secret for secret in SECRETS if secret.encode() in file.read_bytes()] == [], file
 
 
-def of(house: House, number: str) -> Any:
-    with house.app.store.read() as conn:
-        return events.of_number(conn, number)
-
-
 def test_nothing_is_left_of_a_chat_with_two_matters(house: House) -> None:
     talk = "a" * 64
     for conversation, text in ((talk, TEXT), (f"{talk}:two", f"价格问题 {NAME}")):
-        raw = json.dumps({"id": f"c{next(_ids)}", "text": text}).encode()
+        raw = json.dumps({"id": f"c{next(ids)}", "text": text}).encode()
         envelope = {"door": "chat", "language": "zh", "customer": {"name": NAME, "phone": PHONE}}
-        key = f"{talk}:{next(_ids)}"
+        key = f"{talk}:{next(ids)}"
         taken(house, Submission(Channel.CHAT, raw, "application/json", key, house.clock.now(), conversation, envelope))
     house.app.talks.advance([talk, f"{talk}:two"])
     with house.app.store.write() as conn:
@@ -230,6 +168,26 @@ def test_what_was_parked_and_never_read_is_erased_too(house: House) -> None:
     assert found_in(house, *SECRETS) == set()
     with house.app.store.read() as conn:
         assert jobs.parked(conn) == []
+    assert unexplained(house) == 0
+
+
+def test_what_was_never_sorted_of_a_person_is_no_riddle_to_the_reconciliation(house: House) -> None:
+    first = mailed(house, TEXT, "投诉")
+    away = {"Auto_Submitted": "auto-replied", "In_Reply_To": str(house.app.desk.story(first).answers[0].message_id)}
+    # A notice of absence, which is sorted by nobody; a chat that has not paused yet; and one in which he agreed at last.
+    mailed(house, "我在休假", "自动回复", **away)
+    assert len(house.app.desk.story(first).messages) == 2
+    seen = []
+    for talk, text, asked in (("2", f"价格问题{WORDS}", {}), ("3", f"价格问题{WORDS}", {}), ("3", "同意", {"asked": "consent"})):
+        raw = json.dumps({"id": f"c{next(ids)}", "text": text}).encode()
+        key, envelope = f"t{talk}:{next(ids)}", {"door": "chat", **asked}
+        seen.append(house.app.accept(Submission(Channel.CHAT, raw, "application/json", key, house.clock.now(), talk * 64, envelope)).number)
+    house.app.worker.drain()
+    for number in (first, *dict.fromkeys(seen)):
+        house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳")
+    house.app.worker.drain()
+    assert found_in(house, *SECRETS) == set()
+    assert unexplained(house) == 0
 
 
 def test_what_was_not_delivered_yet_goes_out_without_the_person(house: House) -> None:

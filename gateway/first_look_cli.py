@@ -25,13 +25,13 @@ def up(
     from gateway.up import Up
 
     settings = config.load()
+    both = Up(settings)
     # Ctrl-C, a polite kill and a closed terminal end it alike.
     endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # Under nohup a closed terminal is ignored, and stays so.
     for sign in endings:
         if sign is not signal.SIGHUP or signal.getsignal(sign) is not signal.SIG_IGN:
-            signal.signal(sign, signal.default_int_handler)
-    both = Up(settings)
+            signal.signal(sign, both.end)
     try:
         err.print("正在启动网关与开发用跟踪系统…  Starting the gateway and the development tracker…")
         both.start()

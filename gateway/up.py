@@ -66,9 +66,15 @@ class Up:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._asked_to_end = False
         self._programs: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._page_token = ""
         self.tracker_url = ""
+
+    def end(self, *_: object) -> None:
+        """For a signal: ends what is being done, as Ctrl-C does; and if that is lost on its way, at the next look."""
+        self._asked_to_end = True
+        raise KeyboardInterrupt
 
     def start(self) -> None:
         """Starts the tracker (unless the settings name one elsewhere), then the gateway. Returns when both answer."""
@@ -178,6 +184,9 @@ class Up:
             time.sleep(0.05)
 
     def _check(self) -> None:
+        # An interruption that falls into a destructor or a callback of a library's is swallowed there.
+        if self._asked_to_end:
+            raise KeyboardInterrupt
         for name, program in self._programs:
             if program.poll() is not None:
                 log = self._log_folder / f"{name}.log"

@@ -1,4 +1,6 @@
-"""The least that can receive events: answers 200 and remembers when, for each complaint. A program for `end_to_end.py`.
+"""The least that can receive events: answers 200 and remembers when, for each complaint. A program for `end_to_end.py` and `handoff.py`.
+
+`python -m benchmarks.receiver [MILLISECONDS]`: so long each event's answer takes; at once where nothing is said.
 
 It verifies no signature and stores nothing, so that the sender's side is what is measured. `GET /arrivals` gives, and forgets, one line a
 complaint: number, `time.monotonic` when its first 200 was written (all processes of a machine share that clock), and the body.
@@ -10,6 +12,7 @@ import asyncio
 import json
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import cast
@@ -50,7 +53,8 @@ class Connection(asyncio.Protocol):
 class Receiver:
     """Answers everything with 200, and remembers when it came."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._arrived: dict[bytes, tuple[float, bytes]] = {}
 
     def answer(self, transport: asyncio.Transport, head: bytes, body: bytes) -> None:
@@ -64,10 +68,18 @@ class Receiver:
             text = str(len(self._arrived)).encode()
             transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
         else:
-            transport.write(_OK)
+            if self._seconds:
+                asyncio.get_running_loop().call_later(self._seconds, _tell, transport)
+            else:
+                transport.write(_OK)
             number = _NUMBER.search(body)
             if number:
                 self._arrived.setdefault(number[1], (time.monotonic(), body))
+
+
+def _tell(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        transport.write(_OK)
 
 
 async def main() -> None:
@@ -75,7 +87,7 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    receiver = Receiver()
+    receiver = Receiver(float(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.0)
     server = await loop.create_server(lambda: Connection(receiver.answer), "127.0.0.1", 0, backlog=200)
     port = server.sockets[0].getsockname()[1]
     print(json.dumps({"url": f"http://127.0.0.1:{port}"}), flush=True)

@@ -75,7 +75,13 @@ def test_nothing_outlives_up_however_it_ends(tmp_path: Path, sign: signal.Signal
     chosen = ports()
     with (tmp_path / "out").open("wb") as out:
         program = subprocess.Popen(
-            [*JIESU, "up"], cwd=ROOT, env=environment(tmp_path / "home", **chosen), stdout=out, stderr=out, start_new_session=True
+            # Where the tests run under nohup a closed terminal is ignored, and would stay so.
+            ["env", "--default-signal=HUP", *JIESU, "up"],
+            cwd=ROOT,
+            env=environment(tmp_path / "home", **chosen),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
         eventually(lambda: (tmp_path / "home" / "serve.json").exists() or program.poll() is not None, 100)

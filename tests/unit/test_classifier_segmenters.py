@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import pytest
@@ -43,9 +44,19 @@ def test_our_loop_cuts_as_jieba_does(written: str) -> None:
 @given(ANY_TEXT)
 @example("a㐀b漏水")
 @example("漏水𠀀物业")
+@example("管管管A")
 def test_rjieba_cuts_a_masked_text_as_jieba_does(written: str) -> None:
     masked, _ = cut.mask(cut.normalise(written).text)
-    assert list(rjieba().cut(masked)) == list(jieba().reference(masked))
+    cut_by_rjieba, wanted = list(rjieba().cut(masked)), list(jieba().reference(masked))
+    if cut_by_rjieba != wanted:
+        # Two ways that are equally likely (管|管管 and 管管|管): which is taken hangs on the last digit of a sum.
+        assert "".join(cut_by_rjieba) == "".join(wanted)
+        assert likelihood(cut_by_rjieba) == pytest.approx(likelihood(wanted), rel=1e-12)
+
+
+def likelihood(words: list[str]) -> float:
+    """The logarithm of how likely the words are together, but for a number that hangs on how many they are."""
+    return sum(math.log(jieba().frequency(word) or 1) for word in words) - 1000 * len(words)
 
 
 def test_both_cut_the_corpus_as_jieba_does() -> None:

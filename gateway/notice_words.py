@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.plan import Department
-from models.notice import Notice, NoticeKind, Term
+from models.notice import Notice, NoticeKind, TellOutcome, Term
 from models.verdict import ComplaintClass
 
 # What stands first where not all can be told in full.
@@ -292,6 +292,18 @@ class NoticeWords:
         if hours < 72:
             return f"{hours} 小时" if zh else f"{hours} hours"
         return f"{round(hours / 24)} 天" if zh else f"{round(hours / 24)} days"
+
+
+def outcome_json(outcome: TellOutcome) -> dict[str, object]:
+    """How a robot took a message, as JSON values."""
+    return {
+        "code": outcome.code.value,
+        "status": outcome.status,
+        "maker_code": outcome.maker_code,
+        "zh": outcome.zh,
+        "en": outcome.en,
+        "said": outcome.said,
+    }
 
 
 def notice_json(notice: Notice, link: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gateway import config, home, robot_answers, robot_formats
 from gateway.clock import Clock
 from gateway.config import Settings
 from gateway.keyring import secret_bytes
-from gateway.notice_words import Message, NoticeWords, notice_json
+from gateway.notice_words import Message, NoticeWords, notice_json, outcome_json
 from gateway.oplog import OperatorLog
 from gateway.robot_letters import RobotLetters
 from gateway.sections import EVERY
@@ -195,16 +195,7 @@ class RobotState:
         told, failed = self.last_told, self.last_error
         error: dict[str, object] | None = None
         if failed is not None:
-            outcome = failed.outcome
-            error = {
-                "at": _iso(failed.at),
-                "code": outcome.code.value,
-                "status": outcome.status,
-                "maker_code": outcome.maker_code,
-                "zh": outcome.zh,
-                "en": outcome.en,
-                "said": outcome.said,
-            }
+            error = {"at": _iso(failed.at), **outcome_json(failed.outcome)}
         return {
             "name": self.robot.name,
             "kind": self.robot.kind.value,

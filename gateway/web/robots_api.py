@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
 from gateway.bootstrap import App
-from gateway.notice_words import notice_json
+from gateway.notice_words import notice_json, outcome_json
 from gateway.web.api import caller_of, needs, once
 from models.staff import Scope
 
@@ -57,14 +57,6 @@ def router(app: App) -> APIRouter:
         caller = await caller_of(app, request)
         by = (caller.name if caller else "") or "api"
         outcome = await anyio.to_thread.run_sync(lambda: robots.test(name, by=by))
-        told = {
-            "code": outcome.code.value,
-            "status": outcome.status,
-            "maker_code": outcome.maker_code,
-            "zh": outcome.zh,
-            "en": outcome.en,
-            "said": outcome.said,
-        }
-        return JSONResponse(told, 200 if outcome.code.value == "accepted" else 502)
+        return JSONResponse(outcome_json(outcome), 200 if outcome.code.value == "accepted" else 502)
 
     return routes

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from gateway.clock import Clock
 from gateway.public_addresses import listens
-from gateway.tracker import signature
+from gateway.tracker import signature, through
 from models.delivery import Outcome, OutcomeCode, Outgoing
 
 _T = TypeVar("_T")
@@ -100,7 +100,7 @@ class BrokerSender:
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
         """Sends all at once, at most `concurrency` at a time. One outcome for each, in order; never raises."""
-        return self._run(self._send_all(outgoing)) if outgoing else []
+        return self._run(through(self._gate, outgoing, self._send_one)) if outgoing else []
 
     def reachable(self, url: str) -> bool:
         """Whether somebody listens where the link leads; sends nothing."""
@@ -130,13 +130,6 @@ class BrokerSender:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-
-    async def _send_all(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        async def gated(one: Outgoing) -> Outcome:
-            async with self._gate:
-                return await self._send_one(one)
-
-        return list(await asyncio.gather(*(gated(one) for one in outgoing)))
 
     async def _send_one(self, one: Outgoing) -> Outcome:
         signed = signature(one, int(self._clock.now().timestamp()))

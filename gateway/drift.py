@@ -16,10 +16,10 @@ from classifiers.base import Classifier, Query
 from classifiers.linear_classifier import LinearClassifier
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
+from gateway.periodic import Periodic
 from gateway.store import drifting
 from gateway.store.engine import Store
 from gateway.triage import Champion
-from models.errors import JiesuError
 from models.verdict import ComplaintClass
 
 DAYS, REFERENCE_DAYS = 7, 28
@@ -73,16 +73,15 @@ class Figure:
         }
 
 
-class Drift:
+class Drift(Periodic):
     """Measures drift from the store. Threads may share it."""
 
     def __init__(self, store: Store, clock: Clock, champion: Champion, log: OperatorLog) -> None:
-        self._store, self._clock, self._champion, self._log = store, clock, champion, log
+        super().__init__("drift", _LOOK_SECONDS, log, join_seconds=10)
+        self._store, self._clock, self._champion = store, clock, champion
         self._lock = threading.Lock()
         self._last: tuple[datetime, str, list[Figure]] | None = None
         self._told: dict[str, datetime] = {}
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def report(self) -> dict[str, Any]:
         """`trained_model`, `days`, `reference_days`, `figures` (each kind with its state), and `warnings`: those that warn."""
@@ -117,27 +116,6 @@ class Drift:
                     before=one.of_before,
                     trained_model=version,
                 )
-
-    def start(self) -> None:
-        """Looks every hour, in a thread of its own."""
-        self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the looking."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_SECONDS):
-            try:
-                self.look()
-            except JiesuError:
-                # The store is away; in an hour it may be back.
-                continue
-            except Exception as error:
-                self._log.fault("drift", error)
 
     def _measured(self) -> tuple[str, list[Figure]]:
         now = self._clock.now()

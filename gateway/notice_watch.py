@@ -7,7 +7,6 @@ nodes that look at the same time put down the same keys, of which the store keep
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -18,6 +17,7 @@ from gateway.clock import Clock
 from gateway.mailboxes import is_failing
 from gateway.noticing import Noticing
 from gateway.oplog import OperatorLog
+from gateway.periodic import Periodic
 from gateway.plan import Plan
 from gateway.sections_robots import Notices
 from gateway.store import endpoints, groups, jobs, notices, open_terms
@@ -43,7 +43,7 @@ _NAMED = 5
 _UNUSABLE = "bad_setting"
 
 
-class NoticeWatch:
+class NoticeWatch(Periodic):
     """The watch. `mailboxes` gives how each does; `served` the endpoints of the settings, by name, of which `unusable` are not sent to."""
 
     def __init__(
@@ -58,27 +58,10 @@ class NoticeWatch:
         unusable: Sequence[str],
         mailboxes: Callable[[], Sequence[Health]],
     ) -> None:
-        self._store, self._clock, self._log, self._plan = store, clock, log, plan
+        super().__init__("notices", _LOOK_SECONDS, log, at_once=True)
+        self._store, self._clock, self._plan = store, clock, plan
         self._noticing, self._settings, self._served, self._mailboxes = noticing, settings, frozenset(served), mailboxes
         self._unusable = frozenset(unusable)
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begins to look, in a thread of its own."""
-        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends it."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(30)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self.look()
-            self._stopping.wait(_LOOK_SECONDS)
 
     def look(self) -> None:
         """Looks at everything once. What cannot be looked at now is looked at the next time."""

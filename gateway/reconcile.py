@@ -3,7 +3,6 @@ complaint; what is none of these is unexplained, and must be none (docs/events.m
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
+from gateway.periodic import Periodic
 from gateway.store import reconciling
 from gateway.store.engine import Store
 from gateway.store.reconciling import Facts
-from models.errors import JiesuError
 
 # What may become of a submission, as far as an endpoint goes. The order is that of the report.
 BUCKETS = ("delivered", "pending", "parked", "dead", "joined", "not_for_it", "unexplained")
@@ -165,7 +164,7 @@ def _deliveries(facts: Facts, event: tuple[str, list[str] | None], endpoint: str
     return ["pending"] if state != "parked" else ["dead"] if reason in _GIVEN_UP else ["parked"]
 
 
-class NightlyReconciliation:
+class NightlyReconciliation(Periodic):
     """Reconciles each day at an hour of the settings, while a gateway serves; a person is warned when something is unexplained."""
 
     def __init__(
@@ -180,24 +179,12 @@ class NightlyReconciliation:
         alarm: Callable[[Report, str, datetime], None],
     ) -> None:
         """`alarm` tells people of a report that leaves something unexplained: the report, its day, now."""
-        self._making, self._clock, self._log, self._zone, self._hour, self._days = making, clock, log, zone, hour, days
+        super().__init__("reconciliation", _LOOK_SECONDS, log)
+        self._making, self._clock, self._zone, self._hour, self._days = making, clock, zone, hour, days
         self._alarm = alarm
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._done_on = ""
         # What the last one could not account for.
         self.unexplained = 0
-
-    def start(self) -> None:
-        """Begins to watch the clock, in a thread of its own."""
-        self._thread = threading.Thread(target=self._run, name="reconciliation", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends it."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(30)
 
     def look(self) -> bool:
         """Reconciles when it is time. Whether it was."""
@@ -217,16 +204,6 @@ class NightlyReconciliation:
         else:
             self._log.write("Reconciled", accepted=report.accepted, days=self._days)
         return True
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_SECONDS):
-            try:
-                self.look()
-            except JiesuError:
-                # The store is away; in a minute it is looked again.
-                continue
-            except Exception as error:
-                self._log.fault("reconciliation", error)
 
 
 def _iso(at: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 
 from gateway.clock import Clock
@@ -45,6 +45,18 @@ def signature(one: Outgoing, timestamp: int) -> dict[str, str]:
     }
 
 
+async def through(
+    gate: asyncio.Semaphore, outgoing: Sequence[Outgoing], send_one: Callable[[Outgoing], Awaitable[Outcome]]
+) -> list[Outcome]:
+    """Sends all at once, but no more at a time than the gate lets. One outcome for each, in order."""
+
+    async def gated(one: Outgoing) -> Outcome:
+        async with gate:
+            return await send_one(one)
+
+    return list(await asyncio.gather(*(gated(one) for one in outgoing)))
+
+
 class WebhookSender:
     """Sends events; call it from any thread. The parameters are those of `HttpClient`; `concurrency` is shared by all callers."""
 
@@ -64,7 +76,7 @@ class WebhookSender:
         """Sends all at once, at most `concurrency` at a time. One outcome for each, in order; never raises."""
         if not outgoing:
             return []
-        return self._client.run(self._send_all(outgoing))
+        return self._client.run(through(self._gate, outgoing, self._send_one))
 
     def post(self, url: str, body: bytes, *, most_answer: int) -> Outcome:
         """Posts one JSON body as it is, unsigned, under the same rules for addresses, and reads the answer up to `most_answer` bytes.
@@ -80,13 +92,6 @@ class WebhookSender:
     def close(self) -> None:
         """Gives the connections back and ends the thread."""
         self._client.close()
-
-    async def _send_all(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        async def gated(one: Outgoing) -> Outcome:
-            async with self._gate:
-                return await self._send_one(one)
-
-        return list(await asyncio.gather(*(gated(one) for one in outgoing)))
 
     async def _send_one(self, one: Outgoing) -> Outcome:
         headers = {**_HEADERS, **signature(one, int(self._clock.now().timestamp())), **one.headers}

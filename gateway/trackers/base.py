@@ -190,6 +190,16 @@ def in_order(told: str, *, reopens: bool) -> str:
     return f"{told}；{zh} / {told}; {en}"
 
 
+def moment(spelt: str) -> datetime:
+    """A time in ISO 8601 with its offset, in UTC. Raises `ValueError` for anything else."""
+    return datetime.fromisoformat(spelt).astimezone(UTC)
+
+
+def stamp(at: datetime) -> str:
+    """A time to the second, as trackers ask for it and marks are kept: in UTC, with a Z."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def read_case(webhook_id: str, body: bytes, zone: tzinfo) -> Case:
     """The case of an event's payload."""
     payload = json.loads(body)

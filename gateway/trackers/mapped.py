@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.trackers import mapping, words
-from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order
+from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order, stamp
 from gateway.trackers.mapping import Request, TrackerMapping
 from models.delivery import EventType, OutcomeCode
 
@@ -129,7 +129,7 @@ class Mapped:
         request = self._told.requests["updated"]
         mark = _time(since)
         minutes = math.ceil((self._now() - mark + _CLOCKS) / timedelta(minutes=1))
-        values = self._values | {"since": _spelt(mark - _OVERLAP), "minutes": str(max(minutes, 1))}
+        values = self._values | {"since": stamp(mark - _OVERLAP), "minutes": str(max(minutes, 1))}
         told: dict[str, Any] = {}
         newest = mark
         paging = request.more.get("paging")
@@ -141,7 +141,7 @@ class Mapped:
                 newest = max(newest, _time(mapping.at(item, request.more["at"])))
             if paging and len(items) < paging["full"]:
                 break
-        return Updated(list(told), _spelt(newest), told)
+        return Updated(list(told), stamp(newest), told)
 
     def history(self, line: Line, remote_id: str, told: Any) -> History:
         """What people wrote, and how the ticket stands now."""
@@ -156,7 +156,7 @@ class Mapped:
         status = "" if told is None else str(mapping.at(told, more["status"]) or "")
         if status:
             at = _time(mapping.at(told, more["at"]))
-            changes.append(Change(f"status:{remote_id}:{status[:60]}:{_spelt(at)}", at, status=status, standing=True))
+            changes.append(Change(f"status:{remote_id}:{status[:60]}:{stamp(at)}", at, status=status, standing=True))
         return History(changes, status)
 
     def _notes(self, line: Line, values: Mapping[str, Any]) -> list[Change]:
@@ -242,10 +242,6 @@ def _time(spelt: Any) -> datetime:
     except ValueError:
         raise cannot(_UNREAD.format(f"时间 {str(spelt)[:40]}"), OutcomeCode.UNREACHABLE) from None
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _spelt(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def multipart(part: str, file: File) -> tuple[bytes, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from gateway.statuses import MOST_BY, MOST_CUSTOMER_TEXT, MOST_INTERNAL_TEXT
 from gateway.store import trackers
 from gateway.store.engine import Store
-from gateway.trackers.base import CannotAsk, Change, History, Trouble
+from gateway.trackers.base import CannotAsk, Change, History, Trouble, stamp
 from gateway.trackers.sender import TicketSender
 from models.delivery import EventType
 from models.remote import RemoteTicket
@@ -58,7 +58,7 @@ class TicketSource:
             return [], since
         now = self._sender.now()
         # Of what was missed under a mark that lay ahead nothing is known but that it came after our first ticket.
-        mark = since if since and not _ahead(since, now) else _spelt(began - _FIRST_BEFORE)
+        mark = since if since and not _ahead(since, now) else stamp(began - _FIRST_BEFORE)
         try:
             updated = self._sender.adapter.updated(self._sender.line(_LISTING_SECONDS), mark)
             with self._store.read() as conn:
@@ -72,7 +72,7 @@ class TicketSource:
                 reports += self._read(ticket, earliest, updated.told.get(remote_id))
         except Trouble as trouble:
             raise _cannot(trouble) from None
-        following = _spelt(now - _CLOCKS) if _ahead(updated.mark, now) else updated.mark
+        following = stamp(now - _CLOCKS) if _ahead(updated.mark, now) else updated.mark
         return sorted(reports, key=lambda one: one.said_at), following
 
     def have_read(self, reports: Sequence[StatusReport]) -> None:
@@ -163,10 +163,6 @@ def _cannot(trouble: Trouble) -> CannotAsk:
 
 def _ahead(mark: str, now: datetime) -> bool:
     return datetime.fromisoformat(mark) > now + _CLOCKS
-
-
-def _spelt(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _unquoted(text: str) -> str:

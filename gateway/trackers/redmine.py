@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from gateway.trackers import words
-from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order
+from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order, moment, stamp
 from models.delivery import EventType
 
 # What is changed while a listing is read may stand in it too late; so much is read twice, and known by its ids.
@@ -160,24 +160,24 @@ class Redmine:
 
     def updated(self, line: Line, since: str) -> Updated:
         """Issues that changed, of other projects too: people move issues. The newest first, so that none slips from page to page unseen."""
-        mark = _at(since)
-        query = {"status_id": "*", "sort": "updated_on:desc", "limit": str(_PAGE), "updated_on": f">={_spelt(mark - _OVERLAP)}"}
+        mark = moment(since)
+        query = {"status_id": "*", "sort": "updated_on:desc", "limit": str(_PAGE), "updated_on": f">={stamp(mark - _OVERLAP)}"}
         ids: list[str] = []
         newest = mark
         for page in range(_MOST_PAGES):
             told = line.json("GET", "/issues.json", query=query | {"offset": str(page * _PAGE)})
             for issue in told["issues"]:
                 ids.append(str(issue["id"]))
-                newest = max(newest, _at(issue["updated_on"]))
+                newest = max(newest, moment(issue["updated_on"]))
             if len(told["issues"]) < _PAGE:
                 break
-        return Updated(list(dict.fromkeys(ids)), _spelt(newest))
+        return Updated(list(dict.fromkeys(ids)), stamp(newest))
 
     def history(self, line: Line, remote_id: str, told: Any) -> History:
         """The journals of an issue."""
         issue = self._issue(line, remote_id)
         made = words.own(issue.get("description") or "")
-        changes = [Change("", _at(issue["created_on"]), own_round=made[1])] if made else []
+        changes = [Change("", moment(issue["created_on"]), own_round=made[1])] if made else []
         first = ""
         for journal in issue.get("journals", ()):
             status = ""
@@ -190,7 +190,7 @@ class Redmine:
             changes.append(
                 Change(
                     id=f"journal:{journal['id']}",
-                    at=_at(journal["created_on"]),
+                    at=moment(journal["created_on"]),
                     by=journal.get("user", {}).get("name", ""),
                     status=status,
                     text=text,
@@ -238,14 +238,6 @@ class Redmine:
         if spelt not in known.names:
             known = self._names(line, kind, anew=True)
         return known.names.get(spelt, spelt)
-
-
-def _at(spelt: str) -> datetime:
-    return datetime.fromisoformat(spelt).astimezone(UTC)
-
-
-def _spelt(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _value(issue: Any, field_id: int) -> str:

@@ -7,13 +7,13 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
 from gateway.trackers import words
-from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order
+from gateway.trackers.base import Case, Change, File, Found, History, Line, Trouble, Updated, cannot, in_order, moment
 from models.delivery import EventType
 
 _REST = "/REST/2.0"
@@ -159,7 +159,7 @@ class Rt:
 
     def updated(self, line: Line, since: str) -> Updated:
         """Tickets that changed, of any queue: people move tickets. The newest first, so that none slips from page to page unseen."""
-        mark = _at(since)
+        mark = moment(since)
         minutes = math.ceil((self._now() - mark + _CLOCKS) / timedelta(minutes=1))
         query = {
             # RT takes the number of "1455 minutes ago" for a time of the day.
@@ -174,7 +174,7 @@ class Rt:
         for page in range(1, _MOST_PAGES + 1):
             items = line.json("GET", f"{_REST}/tickets", query=query | {"page": str(page)})["items"]
             for ticket in items:
-                at = _at(ticket["LastUpdated"])
+                at = moment(ticket["LastUpdated"])
                 newest = max(newest, at)
                 if at >= mark - _SETTLED - _TOGETHER:
                     ids.append(str(ticket["id"]))
@@ -191,7 +191,7 @@ class Rt:
             by = one.get("Creator", {})
             change = Change(
                 id=f"transaction:{one['id']}",
-                at=_at(one["Created"]),
+                at=moment(one["Created"]),
                 by=by.get("RealName") or by.get("Name") or str(by.get("id", "")),
                 sequence=int(one["id"]),
             )
@@ -212,7 +212,7 @@ class Rt:
     def _begun(self, line: Line, remote_id: str) -> list[Change]:
         for one in self._transactions(line, remote_id):
             if one["Type"] == "Create" and (own := words.own(self._text(line, one["id"]))):
-                return [Change("", _at(one["Created"]), own_round=own[1])]
+                return [Change("", moment(one["Created"]), own_round=own[1])]
         return []
 
     def _transactions(self, line: Line, remote_id: str) -> list[Any]:
@@ -278,10 +278,6 @@ def _word(filename: str) -> str:
     if filename.isascii():
         return filename
     return f"=?UTF-8?B?{base64.b64encode(filename.encode('utf-8', 'replace')).decode()}?="
-
-
-def _at(spelt: str) -> datetime:
-    return datetime.fromisoformat(spelt).astimezone(UTC)
 
 
 class _Text(HTMLParser):

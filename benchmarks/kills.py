@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import threading
@@ -29,7 +28,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from benchmarks.measuring import BenchmarkError
-from benchmarks.programs import temporary_folder
+from benchmarks.programs import free_port, temporary_folder
 from gateway import devtracker, home
 
 _ROOT = Path(__file__).parents[1]
@@ -48,7 +47,7 @@ class _Killable:
     def __init__(self, folder: Path, tracker_url: str, secret: str) -> None:
         self.home = folder / "home"
         self.home.mkdir()
-        self.smtp, self.web = _free_port(), _free_port()
+        self.smtp, self.web = free_port(), free_port()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("JIESU_")}
         self._environment = clean | {
             "JIESU_HOME": str(self.home),
@@ -266,12 +265,6 @@ def _tracker(folder: Path, secret: str) -> tuple[devtracker.Server, int]:
     if not up.wait(20):
         raise BenchmarkError("the tracker did not come up")
     return server, held[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> int:

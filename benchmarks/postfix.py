@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measuring import BenchmarkError
+from benchmarks.programs import free_port
 
 HOW_TO_INSTALL = "apt-get install postfix"
 _UP_SECONDS = 30
@@ -95,8 +96,7 @@ def running(more: str = "") -> Iterator[tuple[str, int]]:
 def _start(command: list[str], conf: Path, log: Path) -> int:
     """Starts it; its port."""
     for _ in range(_STARTS):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
+        port = free_port()
         (conf / "master.cf").write_text(_MASTER.format(port=port))
         if subprocess.run([*command, "start"], check=False, capture_output=True, timeout=60).returncode == 0:
             return port

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,18 @@ from benchmarks.measuring import BenchmarkError
 _ROOT = Path(__file__).parents[1]
 # How long a program may take to come up on a busy machine, and to finish what it has in hand.
 _UP_SECONDS, _DOWN_SECONDS = 60, 30
+
+
+def free_port() -> int:
+    """A port for a program that cannot choose one itself.
+
+    It is below those that the system gives to whoever asks for any, for such a one may be somebody's by the time the program is up.
+    """
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import certificates
 
+from benchmarks.programs import free_port
+
 HOW_TO_INSTALL = "apt-get install -y dovecot-imapd openssl"
 PASSWORD = "authorisation-code"
 
@@ -91,18 +93,12 @@ def find() -> str | None:
     return program if version.startswith("2.3.") else None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Dovecot:
     """A mail server that can be stopped, killed and started again; its mails stay."""
 
     def __init__(self, program: str, folder: Path, introspection: str = "") -> None:
         self._program, self.folder = program, folder
-        self.plain, self.tls = _free_port(), _free_port()
+        self.plain, self.tls = free_port(), free_port()
         self.ca = certificates.make(folder)
         self._write(introspection)
         self._process: subprocess.Popen[bytes] | None = None

@@ -6,13 +6,14 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from benchmarks.programs import free_port
 
 HOW_TO_INSTALL = "apt-get install -y postgresql"
 
@@ -59,9 +60,7 @@ def running(binaries: Path) -> Iterator[str]:
     data = folder / "data"
     settings = {"check": True, "capture_output": True, "cwd": folder, "env": {"LC_ALL": "C", "HOME": str(folder)}, **account}
     subprocess.run([binaries / "initdb", "-D", data, "-U", "jiesu", "-A", "trust", "-E", "UTF8", "--no-sync"], timeout=120, **settings)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off", "-c", "max_connections=80"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import certificates
 
+from benchmarks.programs import free_port
+
 HOW_TO_INSTALL = "apt-get install -y --no-install-recommends rabbitmq-server openssl"
 USER, PASSWORD = "jiesu", "pass/word of the broker"
 
@@ -43,18 +45,12 @@ def find() -> Path | None:
     return _PROGRAMS if there else None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class RabbitMq:
     """A broker that can be killed and started again, and keeps what is durable. `plain`, `tls`: its ports; `ca`: who signed it."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs, self.folder = programs, folder
-        self.plain, self.tls, self._distribution, self._epmd_port = (_free_port() for _ in range(4))
+        self.plain, self.tls, self._distribution, self._epmd_port = (free_port() for _ in range(4))
         self.node, self._cookie = f"jiesu{self.plain}@localhost", f"cookie{os.getpid()}"
         self.ca = certificates.make(folder)
         config = _CONFIG.format(plain=self.plain, tls=self.tls, folder=folder, user=USER, password=PASSWORD)

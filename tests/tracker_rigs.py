@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from serving import free_port
+from benchmarks.programs import free_port
 
 REDMINE_HOME = Path("/usr/share/redmine")
 RT_SERVER = Path("/usr/share/request-tracker5/libexec/rt-server")

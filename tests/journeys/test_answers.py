@@ -16,9 +16,10 @@ from console_house import complain, person
 from fakes import FakeSender, eventually
 from mailboxes import MailServer, Taken
 from running import RunningGateway
-from serving import Serving, free_port
+from serving import Serving
 from trackers import RunningTracker
 
+from benchmarks.programs import free_port
 from models.staff import Role, Scope
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from fakes import eventually
-from serving import JIESU, ROOT, Serving, environment, free_port, run
+from serving import JIESU, ROOT, Serving, environment, run
 from trackers import RunningTracker
+
+from benchmarks.programs import free_port
 
 
 def ports() -> dict[str, str]:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 from mailboxes import PASSWORD, USER, MailServer, certificate
-from serving import free_port
 
+from benchmarks.programs import free_port
 from gateway.mailer import MailServer as Server
 from gateway.mailer import SmtpMailer, trust
 from models.answer import AFTER_MAIL, Letter, MailCode

@@ -27,7 +27,7 @@ check: $(VENV)/dev.ready ## Lint, format check and types
 bench: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Measure the speed, in one run and as ratios
 	@$(BIN)/python -m benchmarks
 
-fuzz: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Damaged mails and fuzzed SMTP sessions by the thousand: none lost, none slow, no crash (half an hour)
+fuzz: $(VENV)/dev.ready classifiers/trained/shipped.skops ## Damaged mails and fuzzed SMTP sessions by the thousand: none lost, none slow, no crash (some minutes)
 	@$(BIN)/python tests/fuzz/mutated_mails.py
 	@$(BIN)/python tests/fuzz/smtp_sessions.py --sessions 20000
 

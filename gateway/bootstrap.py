@@ -28,7 +28,7 @@ from gateway.champion import StoredChampion
 from gateway.check_sender import CheckSender
 from gateway.clock import Clock, SystemClock
 from gateway.cloudevents import CloudEvents
-from gateway.config import Settings
+from gateway.config import Settings, secret_file
 from gateway.correcting import Correcting
 from gateway.deliver import Deliver, Sender
 from gateway.desk import Desk
@@ -68,6 +68,7 @@ from gateway.triage import Champion, Triage
 from gateway.worker import Worker, again
 from models.attachment import AttachmentLimits
 from models.complaint import Customer
+from models.errors import BadSetting
 from models.submission import Channel, Receipt, Submission
 
 # How each channel's bytes are read.
@@ -184,9 +185,10 @@ def mail_server(settings: Settings) -> MailServer | None:
     mail = settings.mail
     if not mail.enabled:
         return None
-    password = mail.password
-    if mail.username and not password:
-        password = home.kept_secret(settings.secrets_folder, "mail.password", "mail.password")
+
+    def password() -> str:
+        return mail.password or secret_file(settings.secrets_folder / "mail.password", "mail.password")
+
     hostname = mail.from_address.partition("@")[2]
     return MailServer(mail.host, mail.port, mail.tls, mail.tls_ca, mail.username, password, hostname, mail.timeout_seconds)
 
@@ -250,6 +252,11 @@ def build(
     boxes = Mailboxes(settings, store, clock, log, node)
     metrics.watch_mailboxes(boxes.gauges)
     server = mail_server(settings)
+    if server and serving:
+        try:
+            server.check()
+        except BadSetting as error:
+            log.write("AnswersWait", zh=error.zh, en=error.en)
     mailer = mailer or (SmtpMailer(server) if server else None)
     robots = robots_of(settings, store, clock, log, in_force, name, base_address(settings), mailer)
     alarms = Alarms(settings, store, clock, log, metrics, in_force, robots, by_kind["notice"], endpoints, boxes)

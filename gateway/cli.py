@@ -115,7 +115,7 @@ def init(
 @cli.command("check-config")
 def check_config() -> None:
     """检查设置与预案；有错则说明是哪一项、怎么改。 Checks settings and plan; names what is wrong and what to do."""
-    from gateway import bootstrap, mail_door, mailboxes, mailer, robots, senders, terms, wording
+    from gateway import bootstrap, mail_door, mailboxes, robots, senders, terms, wording
 
     settings = config.load()
     mail_door.smtp_options(settings)
@@ -127,7 +127,7 @@ def check_config() -> None:
     templates = wording.load(settings.home)
     server = bootstrap.mail_server(settings)
     if server is not None:
-        mailer.trust(server.tls, server.tls_ca)
+        server.check()
     _check_store(settings.store_url)
     if settings.tracker.url and settings.tracker.secret:
         bootstrap.tracker_secret(settings)

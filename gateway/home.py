@@ -97,18 +97,6 @@ def secret(folder: Path, name: str, make: Callable[[], str]) -> str:
     return value
 
 
-def kept_secret(folder: Path, name: str, key: str) -> str:
-    """A secret that somebody else made and put into a file of mode 0600. Raises `BadSetting`, which names the setting."""
-    path = folder / name
-    if not path.exists():
-        raise BadSetting(
-            key,
-            f"没有填写，也没有文件 {path}；请把口令写进该文件并 chmod 600",
-            f"is not set, and there is no file {path}; write the password into it and chmod 600",
-        )
-    return secret(folder, name, token)
-
-
 def _sync(folder: Path) -> None:
     """Names in this folder are on disk from now on."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,24 +28,37 @@ _MOST_SAID = 300
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """The submission server. `tls`: none, starttls or implicit; `tls_ca`: who signs its certificate, empty for whom the system trusts."""
+    """The submission server.
+
+    tls: none, starttls or implicit. tls_ca: who signs its certificate, empty for whom the system trusts. password: read anew at each
+    connection, so that one that was missing or is changed counts without a new start; may raise `BadSetting`.
+    """
 
     host: str
     port: int
     tls: str
     tls_ca: str
     username: str
-    password: str
+    password: Callable[[], str]
     hostname: str
     timeout_seconds: float
 
+    def check(self) -> None:
+        """Whether password and certificates can be used; asks nobody. Raises `BadSetting`."""
+        trust(self.tls, self.tls_ca)
+        if self.username:
+            self.password()
+
 
 class SmtpMailer:
-    """Sends letters one after another over one connection, and a new one where that broke."""
+    """Sends letters one after another over one connection, and a new one where that broke.
+
+    A password or certificate that cannot be used stops nobody but the letters, which are tried again.
+    """
 
     def __init__(self, server: MailServer) -> None:
         self._server = server
-        self._tls = trust(server.tls, server.tls_ca)
+        self._tls: ssl.SSLContext | None = None
 
     def send(self, letters: Sequence[Letter]) -> list[MailOutcome]:
         """One outcome for each, in order."""
@@ -94,6 +107,7 @@ class SmtpMailer:
 
     def _client(self) -> aiosmtplib.SMTP:
         server = self._server
+        self._tls = self._tls or trust(server.tls, server.tls_ca)
         return aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
@@ -107,12 +121,13 @@ class SmtpMailer:
 
     async def _let_in(self, client: aiosmtplib.SMTP) -> None:
         server = self._server
+        password = server.password() if server.username else ""
         await client.connect()
         if server.tls == "starttls":
             await client.starttls(server_hostname=server.host, tls_context=self._tls)
         await client.ehlo()
         if server.username:
-            await client.login(server.username, server.password)
+            await client.login(server.username, password)
 
     async def _hand_over(self, client: aiosmtplib.SMTP, letter: Letter) -> str:
         options: list[str] = []
@@ -166,6 +181,8 @@ def trust(tls: str, tls_ca: str) -> ssl.SSLContext | None:
 def _understood(error: BaseException, connected: bool) -> tuple[MailCode, int | None, str]:
     """What an error of the library means: code, SMTP status, the server's words."""
     match error:
+        case BadSetting():
+            return MailCode.NOT_LET_IN, None, str(error)
         case _AddressError():
             return MailCode.ADDRESS, None, "SMTPUTF8 is not offered (RFC 6531)"
         case aiosmtplib.SMTPNotSupported():

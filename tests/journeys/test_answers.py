@@ -14,12 +14,14 @@ from typing import Any
 from answering_house import message
 from console_house import complain, person
 from fakes import FakeSender, eventually
-from mailboxes import MailServer, Taken
+from mailboxes import PASSWORD, MailServer, Taken
 from running import RunningGateway
 from serving import Serving
 from trackers import RunningTracker
 
 from benchmarks.programs import free_port
+from gateway.store import jobs
+from models.answer import AnswerState
 from models.staff import Role, Scope
 
 
@@ -120,6 +122,24 @@ def test_from_a_mail_to_the_answer_of_staff_and_back(tmp_path: Path) -> None:
         metrics = gateway.app.metrics.text().decode()
         assert 'jiesu_mail_attempts_total{code="accepted"} 6.0' in metrics
         assert 'jiesu_joined_total{by="token"} 1.0' in metrics
+
+
+def test_without_the_password_of_outgoing_mail_complaints_are_taken_in_and_answers_wait(tmp_path: Path) -> None:
+    with MailServer() as server, RunningGateway(tmp_path, sender=FakeSender(), **server.settings(mail_password="")) as gateway:
+        assert [line["level"] for line in gateway.log("AnswersWait")] == ["warning"]
+        assert "mail.password" in gateway.log("AnswersWait")[0]["zh"]
+        number = complain(gateway, "合同问题：定金不退", "定金纠纷")
+        assert eventually(lambda: [line["code"] for line in gateway.log("AnswerRetried")]) == ["not_let_in"]
+        (answer,) = gateway.app.desk.story(number).answers
+        assert answer.state is AnswerState.WAITING
+        file = gateway.app.settings.secrets_folder / "mail.password"
+        file.write_text(PASSWORD)
+        file.chmod(0o600)
+        with gateway.app.store.write() as conn:
+            assert jobs.hasten(conn, "answer", "", gateway.app.clock.now()) == 1
+        gateway.app.worker.wake("answering")
+        eventually(lambda: server.taken)
+        assert number in text_of(server.taken[0])
 
 
 def test_two_gateways_that_answer_each_other_end_at_once(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ LETTER = Letter("tousu@jiesu.example", "lin@mail.example", b"Subject: x\r\nMessa
 
 
 def mailer(port: int, **more: object) -> SmtpMailer:
-    base = Server("localhost", port, "starttls", str(certificate()[0]), USER, PASSWORD, "jiesu.example", 3)
+    base = Server("localhost", port, "starttls", str(certificate()[0]), USER, lambda: PASSWORD, "jiesu.example", 3)
     return SmtpMailer(replace(base, **more))  # type: ignore[arg-type]
 
 
@@ -140,6 +140,26 @@ def test_nothing_is_said_in_clear_where_tls_is_wanted() -> None:
     assert server.taken == []
     with pytest.raises(BadSetting, match=r"mail\.tls_ca"):
         trust("starttls", __file__)
+
+
+def test_a_password_that_cannot_be_read_now_is_asked_for_again_and_nobody_is_rung_before() -> None:
+    held: list[str] = []
+
+    def password() -> str:
+        if not held:
+            raise BadSetting("mail.password", "找不到文件", "there is no file")
+        return held[0]
+
+    with MailServer() as server:
+        sender = mailer(server.port, password=password)
+        first, second = sender.send([LETTER, LETTER])
+        assert (first.code, second.code, server.connections) == (MailCode.NOT_LET_IN, MailCode.NOT_LET_IN, 0)
+        assert "mail.password" in first.said
+        held.append(PASSWORD)
+        assert sender.send([LETTER])[0].code is MailCode.ACCEPTED
+        # The same of certificates.
+        assert mailer(server.port, tls_ca=__file__).send([LETTER])[0].code is MailCode.NOT_LET_IN
+    assert len(server.taken) == 1
 
 
 def test_an_address_beyond_ascii_goes_where_the_server_takes_it() -> None:

@@ -146,6 +146,13 @@ def check_config() -> None:
     out.print(f"预案版本 plan version {in_force.version}，部门 departments {len(in_force.departments)}", markup=False)
     if server is None:
         out.print("未启用外发邮件：顾客收不到邮件回执（mail.enabled）  outgoing mail is off: no acknowledgements by mail (mail.enabled)")
+    for name, estate in settings_help.unknown_estates(settings, in_force.estates):
+        err.print(
+            f"注意：{name}：预案的 estates 中没有 “{estate}”；若是写错，就不会收到任何通知\n"
+            f"note: {name}: the plan's estates have no '{estate}'; misspelt, it would hear of nothing",
+            style="yellow",
+            markup=False,
+        )
     if templates.own:
         out.print(f"自有模板 templates of your own: {' '.join(templates.own)}", markup=False)
     if own is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway import config
+from gateway.sections_handoff import EndpointSection
+from gateway.sections_robots import RobotSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +86,19 @@ def reference() -> str:
         default = "must be given 必填" if key.default is None else f"`{_toml(key.default)}`"
         lines.append(f"| `{key.name}` | {default} | {key.zh} | {key.en} |")
     return "\n".join(lines).strip() + "\n"
+
+
+def unknown_estates(settings: config.Settings, of_plan: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Estates that an endpoint or robot waits for and that neither the plan nor `smtp.estates` names: key and name.
+
+    A web page or a call record may name any estate, so that such a filter can be meant; misspelt, it would hear of nothing.
+    """
+    known = {*of_plan, *(mapping.partition("=")[2] for mapping in settings.smtp.estates)}
+    sections: Sequence[tuple[str, EndpointSection | RobotSection]] = [
+        *(("endpoint", one) for one in settings.endpoint),
+        *(("robot", one) for one in settings.robot),
+    ]
+    for kind, one in sections:
+        for name in one.estates:
+            if name not in known:
+                yield f"{kind}.{one.name}.estates", name

@@ -58,6 +58,30 @@ def test_there_are_cases() -> None:
     assert len(CASES) > 25
 
 
+def test_a_filter_for_an_estate_that_nobody_names_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jiesu.toml").write_text(
+        """
+        [smtp]
+        estates = ["yujing@jiesu.example=御景湾"]
+        [[endpoint]]
+        name = "bi"
+        url = "https://bi.example/in"
+        estates = ["御景湾", "湖畔新园"]
+        """,
+        "utf-8",
+    )
+    with pytest.raises(SystemExit) as ended:
+        check_config(monkeypatch, tmp_path, {})
+    # It may be meant: a web page can name any.
+    assert ended.value.code == 0
+    said = capsys.readouterr().err
+    assert "注意：endpoint.bi.estates：预案的 estates 中没有 “湖畔新园”" in said
+    assert "note: endpoint.bi.estates: the plan's estates have no '湖畔新园'" in said
+    assert "御景湾" not in said
+
+
 def test_defaults_are_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         check_config(monkeypatch, tmp_path, {"JIESU_SMTP_PORT": "2626"})

@@ -370,8 +370,15 @@ class PhoneDrop:
             folder.mkdir(parents=True, exist_ok=True)
             names = (folder / _cut(f"{self.now():%Y%m%d%H%M%S%f}-{n}-{path.name}") for n in itertools.count())
             target = next(name for name in names if not os.path.lexists(name))
-            path.rename(target)
-            target.with_name(target.name + ".reason.txt").write_text(f"{code}\n{zh}\n{en}\n", "utf-8")
+            # The reason first, so that a full disk leaves the file where it is; and nobody meets half of it.
+            reason = target.with_name(target.name + ".reason")
+            reason.write_text(f"{code}\n{zh}\n{en}\n", "utf-8")
+            try:
+                path.rename(target)
+            except OSError:
+                reason.unlink(missing_ok=True)
+                raise
+            reason.rename(reason.with_suffix(".reason.txt"))
         except FileNotFoundError:
             return
         except OSError as error:

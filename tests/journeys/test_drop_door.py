@@ -141,6 +141,27 @@ def test_what_is_no_plain_file_is_set_aside_and_the_others_go_on(gateway: Runnin
     assert gateway.log("Fault") == []
 
 
+def test_a_reason_that_cannot_be_written_leaves_the_file_where_it_is_until_it_can(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, full = Path.write_text, [True]
+
+    def on_a_full_disk(path: Path, *more: str) -> int:
+        if path.name.endswith(".reason") and full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, *more)
+
+    monkeypatch.setattr(Path, "write_text", on_a_full_disk)
+    (gateway.drop / "large.txt").write_bytes(b"x" * 10_001)
+    drop(gateway, "b.txt", CALL.format(1))
+    wait_for(gateway, 1)
+    assert (gateway.drop / "large.txt").exists()
+    assert aside(gateway) == {}
+    full.clear()
+    eventually(lambda: aside(gateway) == {"large.txt": "too_large"})
+    assert len(list((gateway.drop / "quarantine").iterdir())) == 2
+
+
 def test_a_file_that_we_may_not_read_is_set_aside() -> None:
     # Root may read everything, so a process that is nobody looks.
     script = f"""

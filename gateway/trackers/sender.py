@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from gateway.attachments import Attachments
 from gateway.clock import Clock
 from gateway.http_client import HttpClient
-from gateway.store import trackers
+from gateway.store import fence, trackers
 from gateway.store.engine import Store
 from gateway.store.trackers import FileRow
 from gateway.trackers import words
@@ -137,6 +137,10 @@ class TicketSender:
             return "没有工单，无须处理 / there is no ticket, nothing to do"
         if self._moved_away(case):
             return "不归本处，没有工单 / not for here, and there is no ticket"
+        with self._store.read() as conn:
+            if fence.is_erased(conn, case.number):
+                # An event from before, without its words.
+                return "顾客信息已清除，不再建工单 / erased meanwhile, no ticket is made"
         made = self.adapter.create(line, case)
         self._keep(case, made, unread=False)
         self._files(line, case, made, fresh=True)

@@ -12,7 +12,7 @@ from scripted_tracker import KEY, Scripted
 from tracker_house import NAME, TicketHouse
 
 from gateway.erasing import Reason
-from gateway.store import trackers
+from gateway.store import events, trackers
 
 
 @pytest.fixture
@@ -79,6 +79,22 @@ def test_nothing_of_what_the_tracker_says_later_is_kept_of_an_erased_complaint(t
     staff(tracker, house.ticket(other).remote_id, status_id=2)
     assert house.look()
     assert house.state(other) == "in_progress"
+    house.app.close()
+
+
+def test_who_was_erased_before_the_tracker_could_be_reached_gets_no_empty_ticket(tracker: Scripted, tmp_path: Path) -> None:
+    house = made(tracker, tmp_path / "home")
+    tracker.then("GET /issues.json", times=1, status=503)
+    number = house.complain()
+    assert tracker.tickets == {}
+    house.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王芳")
+    house.clock.move(hours=1)
+    house.app.worker.drain()
+    with house.app.store.read() as conn:
+        assert events.undelivered(conn) == 0
+    assert tracker.tickets == {}
+    # The next one has a ticket.
+    assert house.ticket(house.complain()).remote_id in tracker.tickets
     house.app.close()
 
 

@@ -20,7 +20,7 @@ from connectors.mail_body import MailPart, read_content
 from connectors.mail_defects import DEFAULT_LIMITS, Budget, MailLimits
 from connectors.mail_headers import Headers, read_block, unstructured
 from connectors.mail_parts import Part, read_tree
-from connectors.replies import is_forward_subject, reply_text, topic_of
+from connectors.replies import is_forward_subject, said_now, topic_of
 from models.complaint import Attachment, Customer, Parsed
 from models.submission import Submission
 
@@ -98,7 +98,8 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
     subject = unstructured(headers.first("subject"), defects, hints)
     to = [pair[1] for key in ("to", "cc") for value in headers.every(key) for pair in addresses(value, defects, hints) if pair[1]]
     replied = message_ids(headers.first("in-reply-to"))
-    reply = reply_text(content.text, forwarded=is_forward_subject(subject))
+    references = message_ids(headers.first("references"))
+    reply = said_now(content.text, subject, answers=bool(replied or references))
     budget.check_time()
     return Mail(
         from_email=address,
@@ -109,7 +110,7 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
         parts=tuple(content.parts),
         message_id=own_id(headers.first("message-id"), defects),
         in_reply_to=replied[0] if replied else None,
-        references=tuple(message_ids(headers.first("references"))),
+        references=tuple(references),
         date=own_date(headers.first("date"), defects),
         to=tuple(dict.fromkeys(to))[:100],
         auto_reason=_auto_reason(headers, address, subject, null_return_path),
@@ -142,7 +143,7 @@ def parse(submission: Submission) -> Parsed:
     Of the envelope, `mail_from` is looked at: an empty one marks a bounce or notice. Errors: `Unreadable` as `read_mail`.
     """
     mail = read_mail(submission.raw, null_return_path=submission.envelope.get("mail_from") in ("", "<>"))
-    said = mail.reply_text or mail.text
+    said = mail.reply_text
     topic, replied = topic_of(mail.subject)
     return Parsed(
         title=mail.subject.strip() or said.strip().partition("\n")[0][:60],

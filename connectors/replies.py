@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from connectors.signatures import RULE, SENTENCE_END, without_card, without_disclaimer, without_footers, without_signature
+from connectors.signatures import RULE, SENTENCE_END, without_card, without_endings, without_footers
 
 # A line that alone says: below is another mail. Blanks may stand between its characters.
 _REPLY_WORDS = (
@@ -78,7 +78,12 @@ _REPLY_SUBJECT = re.compile(
 )
 # What a company's mail gateway writes before the subject of mail from outside.
 _WARNING_TAG = re.compile(r"[\[【(](?:external|外部(?:邮件|郵件)?|spam\??)[\]】)]\s*", re.IGNORECASE)
-_NUMBER_TAG = re.compile(r"\[?TS-\d{8}-\d{4,9}(?:-[a-z2-7]{12})?\]?", re.IGNORECASE | re.ASCII)
+# Our tag. Mailers fold subjects, also within it, and cut long ones; between brackets a blank may stand anywhere.
+_NUMBER_TAG = re.compile(
+    r"\[\s?T\s?S\s?-\s?\d(?:\s?\d){7}\s?-\s?\d(?:\s?\d){3,8}(?:\s?-(?:\s?[a-z2-7]){0,12})?\s?(?:\]|$)"
+    r"|TS-\d{8}-\d{4,9}(?:-[a-z2-7](?:\s?[a-z2-7]){11}(?![a-z0-9]))?\]?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def topic_of(subject: str) -> tuple[str, bool]:
@@ -93,34 +98,63 @@ def topic_of(subject: str) -> tuple[str, bool]:
         rest = rest[mark.end() :].lstrip()
 
 
-def reply_text(text: str, *, forwarded: bool = False) -> str:
-    """What the sender wrote this time; empty only if nothing but marked quotation stands in `text`.
+# By these words an answer sends its reader into the letter below it, where answers may stand among what they answer.
+_POINTS = re.compile(
+    r"[见見看][^。！？\n]{0,8}(?:[红紅蓝藍绿綠]色?(?:字|部分|标注|標註)|原文|正文|邮件内|郵件內)"
+    r"|[用以][^。！？\n]{0,4}[红紅蓝藍绿綠]色?字体?[^。！？\n]{0,4}[回答标標批注]"
+    r"|[见見]\s*下(?:[面方文边邊]?(?=[。，,.!！~：:\s]|$)|[面方文]?(?:[红紅蓝藍绿綠邮郵逐回]|的?(?:邮件|郵件|回复|回覆|答复|原文)))"
+    r"|在(?:下面|下方|原文|原邮件|原郵件|来信|來信|[你您]们?的?(?:邮件|郵件|来信))[^。！？\n]{0,8}(?:回复|回覆|回答|答复|答覆|逐|标|批|写)"
+    r"|逐[条條一个個][^。！？\n]{0,4}(?:回复|回覆|回答|答复|答覆)"
+    r"|(?:如下|[下以][面下方](?:是|为|為)[^。！？\n]{0,24}(?:记录|記錄|邮件|郵件|来信|來信|内容|內容|原文|投诉|投訴))"
+    r"[:：。，,.!！]*\s*(?:谢谢[。！!]?|謝謝[。！!]?)?\s*\Z"
+    r"|\b(?:in-?line|see (?:below|my (?:answers?|comments?|repl(?:y|ies)))"
+    r"|(?:answers?|comments?|repl(?:y|ies)) (?:are )?(?:below|in (?:red|blue|between)))\b",
+    re.IGNORECASE,
+)
+
+
+def shows_number(text: str) -> bool:
+    """Whether a number of ours stands in `text`, as it does in each of our letters."""
+    return bool(_NUMBER_TAG.search(text[:200_000]))
+
+
+def said_now(text: str, subject: str, *, answers: bool = False) -> str:
+    """What the sender of a mail with this subject wrote this time (`reply_text`). answers: whether its headers name one that it answers."""
+    replied = answers or topic_of(subject)[1] or shows_number(subject) or shows_number(text)
+    return reply_text(text, forwarded=is_forward_subject(subject), answers=replied)
+
+
+def reply_text(text: str, *, forwarded: bool = False, answers: bool = True) -> str:
+    """What the sender wrote this time; empty when nothing but quotation, footer and signature stands in `text`.
 
     text:      the whole plain text of a mail, lines ended by `\\n`.
     forwarded: True when the subject says that the mail is forwarded. Then, and under a forwarder's separator, with little or nothing
                above it, what is forwarded is the message and is kept.
+    answers:   False when the mail answers none that is known of. What it quotes without a word of its own is then its matter, too.
     """
     lines = text.split("\n")
     cut, forward, quoted_below = _history(lines)
-    head = lines[:cut]
-    if cut < len(lines):
-        # Only above a header block without a line of its own do mailers set a name card that nothing marks (Foxmail).
-        own = _own(without_card(head) if not quoted_below else head)
-        if (forward or forwarded) and len("".join("".join(own).split())) <= _LITTLE:
-            return _joined([*own, "", *_forwarded(lines[cut:])])
-        if quoted_below:
-            # The attribution of marked quotation: the sender's answers may stand between the quoted lines.
-            own = _own([*head, *lines[cut + quoted_below :]])
-        answer = _joined(own)
+    above, quoted = _unquoted(lines[:cut])
+    if cut == len(lines):
+        answer = _joined(without_endings(above, alone=quoted))
         if answer:
-            return answer
-        return "" if quoted_below else _joined(_own(lines, history=False)) or text.strip()
-    answer = _joined(_own(lines))
-    if answer:
-        return answer
-    if forwarded or not all(line.lstrip().startswith(">") or not line.strip() for line in lines):
-        return _joined([line.lstrip("> ") for line in lines]) if forwarded else text.strip()
-    return ""
+            return text.strip() if quoted and _POINTS.search(answer) and _ends_quoted(lines) else answer
+        if quoted and forwarded:
+            return _joined(without_footers([line.lstrip("> ") for line in lines]))
+        return text.strip() if quoted and not answers else ""
+    # Only above a header block without a line of its own do mailers set a name card that nothing marks (Foxmail).
+    own = without_endings(above if quoted_below else without_card(above), alone=True)
+    if (forward or forwarded) and len("".join("".join(own).split())) <= _LITTLE:
+        return _joined([*own, "", *_forwarded(lines[cut:])])
+    below: list[str] = []
+    if quoted_below:
+        # The attribution of marked quotation: the sender's answers may stand between the quoted lines.
+        below = without_endings(_unquoted(lines[cut + quoted_below :], attributed=True)[0], alone=True)
+        below = ["", *below] if above and not above[-1].strip() else below
+    answer = _joined([*own, *below])
+    # Which of the lines below are his cannot be known.
+    whole = _POINTS.search(_joined(own)) and not _joined(below) if answer else not answers
+    return text.strip() if whole else answer
 
 
 def _history(lines: Sequence[str]) -> tuple[int, bool, int]:
@@ -138,7 +172,8 @@ def _history(lines: Sequence[str]) -> tuple[int, bool, int]:
         if _FORWARD_INTRO.fullmatch(line):
             return at, True, 0
         # Drawn without dashes, the words are a title; only what follows tells them from the customer's own.
-        if (RULE.fullmatch(line) or _TITLE.fullmatch(line)) and _block_at(lines, _next_line(lines, at + 1)):
+        title = _TITLE.fullmatch(line) is not None
+        if (title or RULE.fullmatch(line)) and _block_at(lines, _next_line(lines, at + 1), titled=title):
             return at, False, 0
         if _block_at(lines, at):
             return at, False, 0
@@ -159,16 +194,14 @@ def _next_line(lines: Sequence[str], at: int) -> int:
     return at
 
 
-def _block_at(lines: Sequence[str], at: int) -> bool:
-    """Whether a mailer's header block begins at `at`: who wrote, and at least one of to whom, when and what about, on the next lines."""
-    if at >= len(lines):
+def _block_at(lines: Sequence[str], at: int, *, titled: bool = False) -> bool:
+    """Whether a mailer's header block begins at `at`: first who wrote, and on the next lines to whom and when or about what.
+
+    titled: whether a line above says that another mail follows; then who wrote and one thing more are enough.
+    """
+    if at >= len(lines) or not _FROM_FIELD.match(lines[at].strip()[:_LONGEST_LINE]):
         return False
-    first = lines[at].strip()[:_LONGEST_LINE]
-    has_from = bool(_FROM_FIELD.match(first))
-    other = _OTHER_FIELD.match(first)
-    if not has_from and (other is None or other.lastgroup == "cc"):
-        return False
-    kinds: set[str] = set() if has_from or other is None else {other.lastgroup or ""}
+    kinds: set[str] = set()
     seen = 0
     for line in lines[at + 1 : at + 14]:
         line = line.strip()[:_LONGEST_LINE]
@@ -177,17 +210,14 @@ def _block_at(lines: Sequence[str], at: int) -> bool:
         seen += 1
         if seen > 7:
             break
-        if _FROM_FIELD.match(line):
-            has_from = True
-            continue
         field = _OTHER_FIELD.match(line)
         if field:
             kinds.add(field.lastgroup or "")
-        elif has_from is False or len(kinds) >= 2:
+        elif len(kinds) >= 2:
             break
     kinds.discard("cc")
-    # Customers write `时间：` and `主题：` themselves; who writes 发件人 and one of the others copies a mail.
-    return has_from and (bool(kinds) if _FROM_FIELD.match(first) else len(kinds) >= 2)
+    # Whoever tells of an old mail in his own words names its writer, date or subject; to whom it went is what programs add.
+    return bool(kinds) if titled else "to" in kinds and len(kinds) >= 2
 
 
 def _attribution(lines: Sequence[str], at: int) -> int:
@@ -231,33 +261,67 @@ def _is_attribution(line: str) -> bool:
     return bool(_DATE.search(line)) or address.start() <= 60
 
 
-def _own(lines: Sequence[str], *, history: bool = True) -> list[str]:
-    """`lines` without marked quotation (if `history`), mailers' footers and the signature below `-- `."""
-    kept = _without_quotation(lines) if history else list(lines)
-    kept = without_signature(without_disclaimer(kept))
-    return without_footers(kept)
+# `>100万`: more than; a list of the quoted mail (`>1、…`) is none.
+_MORE_THAN = re.compile(
+    r">\s?(?:\d[\d,.]*|[一二两兩三四五六七八九十百半几幾]+)\s*(?:[万萬千百亿億%％元块塊平个個天年月米成㎡套次度人]|cm|mm|db|分贝|小时|$)",
+    re.IGNORECASE,
+)
 
 
-def _without_quotation(lines: Sequence[str]) -> list[str]:
-    quoted = [line.lstrip().startswith(">") for line in lines]
-    # A single `>3个月没人管` is the customer's arrow, no quotation.
-    if sum(quoted) == 0 or (sum(quoted) == 1 and not lines[quoted.index(True)].lstrip().startswith("> ")):
-        return list(lines)
+def _is_marked(line: str) -> bool:
+    return line.lstrip().startswith(">")
+
+
+def _unquoted(lines: Sequence[str], *, attributed: bool = False) -> tuple[list[str], bool]:
+    """`lines` without marked quotation and the mailers' footers right above it; and whether there was any.
+
+    attributed: whether it is known already that another's letter is quoted.
+    """
+    if not any(map(_is_marked, lines)):
+        return list(lines), False
+    said = [at for at, line in enumerate(lines) if line.strip() and not _is_marked(line)]
+    first, last = (said[0], len(without_footers([line if not _is_marked(line) else "" for line in lines]))) if said else (len(lines), 0)
     kept: list[str] = []
-    skip = 0
-    for at, line in enumerate(lines):
-        if skip:
-            skip -= 1
-            continue
-        if quoted[at]:
-            continue
-        if line and _WORTH.search(line[:_LONGEST_LINE]):
-            skip = _attribution(lines, at)
-            if skip:
-                skip -= 1
-                continue
-        kept.append(line)
-    return kept
+    found = False
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        skip = 1
+        if _is_marked(line):
+            end = at + 1
+            while end < len(lines) and _is_marked(lines[end]):
+                end += 1
+            if attributed or _is_quotation(lines[at:end], edge=at < first or at >= last, alone=last == 0):
+                found = True
+                shorn = without_footers(kept)
+                kept = [*shorn, ""] if "".join(kept[len(shorn) :]).strip() else kept
+            else:
+                kept += lines[at:end]
+            skip = end - at
+        elif line and _WORTH.search(line[:_LONGEST_LINE]) and (skip := _attribution(lines, at)):
+            found = attributed = True
+        else:
+            kept.append(line)
+            skip = 1
+        at += skip
+    return kept, found
+
+
+def _is_quotation(block: Sequence[str], *, edge: bool, alone: bool) -> bool:
+    """Whether marked lines in a row, of which nothing says whose they are, are a quotation and not the customer's arrows.
+
+    edge: whether nothing of his stands above or nothing below. alone: whether nothing of his stands anywhere.
+    """
+    marked = [line.strip() for line in block]
+    if all(_MORE_THAN.match(line) for line in marked):
+        return False
+    if any(line == ">" or line.startswith(("> ", ">>", ">\xa0")) for line in marked):
+        return True
+    return alone or (edge and len(marked) >= 2)
+
+
+def _ends_quoted(lines: Sequence[str]) -> bool:
+    return _is_marked(next((line for line in reversed(without_footers(lines)) if line.strip()), ""))
 
 
 def _forwarded(lines: Sequence[str]) -> list[str]:

@@ -44,7 +44,7 @@ def query_of(text: str, *, title: str = "", channel: str | None = None) -> Query
         theirs = [turn.text for turn in turns if turn.role is not Speaker.AGENT]
         said = "\n".join(theirs) if theirs else text
     elif channel == Channel.EMAIL:
-        said = replies.reply_text(text)
+        said = replies.said_now(text, title)
     return Query(said=said, title=title, context=text, channel=channel)
 
 

@@ -214,6 +214,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "file.beware.other": ("内容与发件人声称的类型不符。", "It is not what its sender says it is."),
     "story.why": ("为什么", "Why"),
     "story.nothing": ("（没有可读的内容）", "(nothing readable)"),
+    "story.nothing_new": ("（没有新写的话）", "(no new words)"),
     "story.parked": ("已搁置，等人处理：{reason}（{command}）", "put aside until somebody looks: {reason} ({command})"),
     "kind.message": ("收到", "message"),
     "kind.verdict": ("分类", "verdict"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import signal
 import smtplib
 import urllib.request
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ from benchmarks.programs import free_port
 from gateway.store import jobs
 from models.answer import AnswerState
 from models.staff import Role, Scope
+from models.verdict import ComplaintClass
+
+PHOTO = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+QQ_HEAD = '------------------ 原始邮件 ------------------\n发件人: "晨光地产" <tousu@jiesu.example>;\n收件人: "林树";\n主题: x\n\n'
 
 
 def send(address: tuple[str, int], raw: bytes, mail_from: str = "lin@mail.example", to: str = "tousu@jiesu.example") -> str:
@@ -122,6 +128,35 @@ def test_from_a_mail_to_the_answer_of_staff_and_back(tmp_path: Path) -> None:
         metrics = gateway.app.metrics.text().decode()
         assert 'jiesu_mail_attempts_total{code="accepted"} 6.0' in metrics
         assert 'jiesu_joined_total{by="token"} 1.0' in metrics
+
+
+def test_a_reply_with_a_photo_and_no_word_joins_and_changes_nothing_else(tmp_path: Path) -> None:
+    sender = FakeSender()
+    with MailServer() as server, RunningGateway(tmp_path, sender=sender, **server.settings()) as gateway:
+        number = complain(gateway, "合同问题：定金不退", "定金纠纷")
+        letter = eventually(lambda: server.taken)[0]  # type: ignore[index]
+        # His program quotes our letter, here with the words of another class in it; he wrote nothing.
+        quoted = f"\n\n发自我的iPhone\n\n{QQ_HEAD}{text_of(letter)}\n产品质量、服务态度的问题请另行投诉。"
+        mail = EmailMessage()
+        mail["From"], mail["To"] = "林树 <lin@mail.example>", "tousu@jiesu.example"
+        mail["Subject"], mail["In-Reply-To"] = f"回复：{letter.message['Subject']}", letter.message["Message-ID"]
+        mail.set_content(quoted)
+        mail.add_attachment(PHOTO, maintype="image", subtype="png", filename="IMG_0.png")
+        send(gateway.smtp, mail.as_bytes())
+        story: Any = eventually(lambda: (one := gateway.app.desk.story(number)) and len(one.messages) == len(one.events) == 2 and one)
+        assert story.messages[1].said == ""
+        assert "编号" in story.messages[1].text
+        told = [json.loads(one.body) for one in eventually(lambda: sender.accepted if len(sender.accepted) > 1 else None)]  # type: ignore[attr-defined]
+        assert told[-1]["type"] == "complaint.updated"
+        assert told[-1]["data"]["new_message"] == ""
+        routed = next(one["data"] for one in told if one["type"] == "complaint.routed")
+        for key in ("class", "department", "priority", "decision", "summary", "matter", "reply_due", "steps"):
+            assert told[-1]["data"][key] == routed[key]
+        assert routed["class"] == story.complaint.klass == ComplaintClass.CONTRACT
+        assert [file["filename"] for file in told[-1]["data"]["attachments"]] == ["IMG_0.png"]
+        page = person(gateway, "王芳", Role.AGENT).get(f"/console/complaints/{number}").text
+        for words in ("IMG_0.png", "（没有新写的话）", "全文"):
+            assert words in page
 
 
 def test_without_the_password_of_outgoing_mail_complaints_are_taken_in_and_answers_wait(tmp_path: Path) -> None:

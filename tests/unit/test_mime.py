@@ -983,8 +983,11 @@ def test_parse_looks_at_the_envelope(mail_from: str | None, machine: bool) -> No
     assert parse(submission(b"From: a@example.com\n\nx", mail_from=mail_from)).machine is machine
 
 
-def test_parse_takes_the_whole_text_when_there_is_nothing_new() -> None:
+def test_parse_takes_the_whole_text_when_there_is_nothing_new_and_nothing_is_answered() -> None:
     assert parse(submission(b"From: a@example.com\n\n> hello\n> world")).said == "> hello\n> world"
+    for answers in (b"Subject: Re: x", b"In-Reply-To: <1@x>", b"References: <1@x>", b"Subject: [TS-20240501-0007]"):
+        parsed = parse(submission(b"From: a@example.com\n" + answers + b"\n\n> hello\n> world"))
+        assert (parsed.said, parsed.text) == ("", "> hello\n> world")
 
 
 def test_parse_makes_a_title_where_there_is_no_subject() -> None:

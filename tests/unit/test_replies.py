@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.replies import is_forward_subject, reply_text
+from connectors.replies import is_forward_subject, reply_text, said_now, topic_of
 
 OWN = "阳台还在漏水，请尽快安排维修。"
 
@@ -184,8 +184,46 @@ def test_a_nested_attribution_between_answers_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", ["qq", "foxmail", "outlook english", "163 old"])
-def test_an_answer_below_unmarked_history_is_not_lost(name: str) -> None:
-    assert OWN in reply_text(f"{BELOW[name]}\n\n{OWN}")
+def test_in_a_mail_that_answers_none_a_letter_without_a_word_above_it_is_the_matter(name: str) -> None:
+    text = f"{BELOW[name]}\n\n{OWN}"
+    assert reply_text(text, answers=False) == text
+    assert reply_text(text) == ""
+
+
+@pytest.mark.parametrize("name", BELOW)
+@pytest.mark.parametrize("own", ["", "发自我的iPhone", "--\n张三\n13800138000"])
+def test_nothing_of_ones_own_above_history_is_nothing(name: str, own: str) -> None:
+    assert reply_text(f"\n{own}\n\n{BELOW[name]}") == ""
+
+
+def test_the_subject_tells_whether_a_mail_answers() -> None:
+    assert said_now(BELOW["qq"], "回复：漏水") == said_now(BELOW["qq"], "漏水", answers=True) == ""
+    assert said_now(BELOW["qq"], "漏水 [TS-20240501-0007-k7d2mq4axbcd]") == ""
+    assert "您好" in said_now(BELOW["qq"], "漏水")
+    assert "您好" in said_now(BELOW["qq"], "转发：漏水")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "见下面红字回复",
+        "请看原文中的答复",
+        "见下，谢谢。",
+        "在您的邮件中逐条回复了",
+        "逐條回覆如下：",
+        "My answers are below.",
+        "See below.",
+        "以下是我上次的投诉内容：",
+    ],
+)
+def test_whoever_points_into_an_unmarked_letter_may_have_answered_in_it(own: str) -> None:
+    text = f"{own}\n\n{BELOW['outlook chinese']}\n三天了"
+    assert reply_text(text) == text
+
+
+@pytest.mark.parametrize("own", ["漏水了，见下图。", "问题如下：墙面开裂，地板翘起。", "我见下午有人来过", "合同第三条用红字印的不算数吗"])
+def test_whoever_points_elsewhere_has_not(own: str) -> None:
+    assert reply_text(f"{own}\n\n{BELOW['outlook chinese']}") == own
 
 
 @pytest.mark.parametrize(
@@ -233,6 +271,24 @@ def test_other_subjects(subject: str) -> None:
     assert not is_forward_subject(subject)
 
 
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "回复：漏水 [TS-20240501-0007-k7d2mq4axbcd]",
+        "回复：漏水 [TS-20240501-0007-k7d2mq4a xbcd]",
+        "回复：漏水 [TS-20240501-0007-g77 3xd3ry3wx]",
+        "回复：漏水 [TS-20240501-0007- k7d2mq4axbcd ]",
+        "回复：漏水 [TS-2024 0501-0007-k7d2mq4axbcd]",
+        "回复：[TS-20240501-0007-k7d2mq4axbcd] 漏水",
+        "回复：漏水 [TS-20240501-0007-k7d2",
+        "回复：漏水 TS-20240501-0007",
+        "回复：漏水 TS-20240501-0007-k7d2mq4axbcd",
+    ],
+)
+def test_our_tag_is_no_part_of_a_topic(subject: str) -> None:
+    assert topic_of(subject) == ("漏水", True)
+
+
 def test_the_signature_below_two_dashes_is_left_out() -> None:
     assert reply_text(f"{OWN}\n\n-- \n张三\n13800138000\n") == OWN
     assert reply_text(f"{OWN}\n\n--\n张三\n阳光花园 3 栋 502\n") == OWN
@@ -267,9 +323,34 @@ def test_nothing_stays_nothing(text: str) -> None:
     assert reply_text(text) == ""
 
 
-@pytest.mark.parametrize("text", ["发自我的iPhone", "--\n张三", "发件人: a\n收件人: b\n主题: c\n\n你好", ">3个月没人管", "-- "])
+@pytest.mark.parametrize("text", ["--\n张三", ">3个月没人管", "-- ", "张三\n13800138000", "发自我的手机里的照片"])
 def test_never_empty_when_something_was_written(text: str) -> None:
     assert reply_text(text)
+
+
+@pytest.mark.parametrize("text", ["> 您好", ">您好", ">您好\n>已收到\n\n发自我的iPhone", "发自我的iPhone", "发自我的iPhone\n> 您好"])
+def test_quotation_and_footer_are_nothing(text: str) -> None:
+    assert reply_text(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "报价\n>100万\n>120万\n到底多少",
+        "报价\n> 100万\n> 120万",
+        "物业说：\n>没人管\n请回复",
+        "您好：\n>请问几天了？\n三天了",
+        "发自我的iPhone\n也拍不清楚",
+        "让我\n用微信发送",
+        "我的投诉：\n发件人：李四\n发送时间：2024年5月1日\n主题：漏水\n至今没人理我",
+        "收件人：贵司\n发件人：张三\n主题：漏水\n日期：5月1日\n漏了三个月",
+        "漏水了\n\n\n请打我电话\n物业公司没人管",
+        "漏水了\n\n| |\n没人管\n|\n|\n电话也不接\n|",
+        "Nobody came.\nSent with the photos to your office, but no answer",
+    ],
+)
+def test_words_that_look_like_a_programs_stay(text: str) -> None:
+    assert reply_text(text) == text.replace("\n\n\n", "\n\n")
 
 
 def test_only_marked_quotation_is_nothing_new() -> None:
@@ -291,8 +372,9 @@ def test_never_fails_and_never_invents(lines: list[str], forwarded: bool) -> Non
     reply = reply_text(text, forwarded=forwarded)
     assert all(line.strip() in text for line in reply.split("\n"))
     if not reply:
+        # Then something was known for another's letter or a program's line.
         own = [line for line in text.split("\n") if line.strip() and not line.lstrip().startswith(">")]
-        assert not own or any(word in text for word in ("写道", "寫道", "wrote"))
+        assert not own or any(known in text for known in (*BELOW.values(), *FOOTERS))
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import unescape
 
 from connectors.charsets import charset_of, clean_text, decode
 from connectors.file_types import UNKNOWN, type_of
 from connectors.mail_addresses import message_ids
+from connectors.mail_choice import chosen
 from connectors.mail_defects import Budget
 from connectors.mail_files import FILE_NAME, PATH, kind_of, known_extension, safe_filename
 from connectors.mail_headers import header_text, one_line, unstructured
-from connectors.mail_html import html_text, without_raw
+from connectors.mail_html import html_text
 from connectors.mail_parts import TYPE, Part, inner_headers, inner_subject, part_content, uudecoded
 from connectors.mail_tnef import SIGNATURE, read_tnef
 from models.complaint import Attachment
@@ -320,16 +320,11 @@ class _Reader:
         return text
 
     def _render_choice(self, choice: _Choice) -> str:
-        """The plain text when it says the same as the HTML, because it keeps lines and quotation marks; else the HTML's text, because
-        that is what the sender saw when he wrote and what a mailer shows."""
         plain = "\n\n".join(self.render(piece) for piece in choice.plain).strip()
-        if plain and all(isinstance(piece, Part) for piece in choice.rich):
-            shown = _shown("".join(self._html_source(piece) for piece in choice.rich if isinstance(piece, Part)))
-            if shown and _words(plain) == _words(shown):
-                # The targets of links that the maker of the plain text added are not the sender's words.
-                return plain if _ADDED.search(shown) else _ADDED.sub("", plain)
         rich = "\n\n".join(self.render(piece) for piece in choice.rich).strip()
-        return rich or plain
+        self._budget.check_time()
+        known = plain and all(isinstance(piece, Part) for piece in choice.rich)
+        return chosen(plain, rich, "".join(self._html_source(piece) for piece in choice.rich if isinstance(piece, Part)) if known else "")
 
     def _html_source(self, piece: Part) -> str:
         content = part_content(self._raw, piece, self._budget, self._defects)
@@ -347,26 +342,6 @@ def _is_uu(line: str) -> bool:
 
 
 _ENRICHED = re.compile(r"<(?!<)(?:param>.{0,1000}?</param|[^<>]*)>", re.IGNORECASE | re.DOTALL)
-
-_TAG = re.compile(r"<[^<>]*>")
-# What the makers of plain text add to the HTML's words: targets of links, names of pictures.
-_ADDED = re.compile(
-    r" ?(?:<(?:https?|mailto|tel|cid):[^<>]*>|\[(?:cid|image|inline)[^\[\]]*\]|\((?:https?|mailto):[^()]*\))", re.IGNORECASE
-)
-_NO_WORD = re.compile(r"[\s>|<*_=#\u200b-\u200f\ufeff\u00ad-]+")
-_HUGE_REFERENCE = re.compile(r"&#[xX]?[0-9a-fA-F]{7,};?")
-_COMPARED = 200_000
-
-
-def _shown(html: str) -> str:
-    """Roughly the words that an HTML source shows, without layout: enough to compare; empty when the source is too long for that."""
-    if len(html) > _COMPARED:
-        return ""
-    return unescape(_HUGE_REFERENCE.sub("", _TAG.sub("", without_raw(html))))
-
-
-def _words(text: str) -> str:
-    return _NO_WORD.sub("", _ADDED.sub("", text))
 
 
 def unflow(text: str, delete_space: bool = False) -> str:

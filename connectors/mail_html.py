@@ -54,6 +54,12 @@ _VOID = frozenset((
 # fmt: on
 
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden", re.IGNORECASE)
+_NO_SIZE = re.compile(r"font-size\s*:\s*(?:0+(?:\.0*)?|\.0+)\s*(?:[a-z]{2,3}|%)?\s*(?:[;!\"']|$)", re.IGNORECASE)
+_SIZE = re.compile(r"font-size\s*:|<font[^>]*size", re.IGNORECASE)
+_HIDDEN_FLAG = re.compile(r"(?:^|\s)hidden(?=[\s=/]|$)", re.IGNORECASE)
+_VALUE = re.compile(r"\"[^\"]*\"?|'[^']*'?")
+_STRUCK = re.compile(r"text-decoration(?:-line)?\s*:[^;\"']*line-through", re.IGNORECASE)
+_STRIKES = frozenset(("s", "strike", "del"))
 _CITED = re.compile(r"type\s*=\s*[\"']?cite|gmail_quote|isReplyContent|class\s*=\s*[\"'][^\"']*quote|border-left", re.IGNORECASE)
 _TIGHT = re.compile(r"MsoNormal|margin\s*:\s*0|margin-(?:top|bottom)\s*:\s*0", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
@@ -62,6 +68,19 @@ _HUGE_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
 _TAG = re.compile(r"<[^<>]*>?")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _BLANKS = re.compile(r"[ \t\xa0]*+\n[ \t\xa0\n]*|[ \t\xa0]{2,}")
+
+# What a picture is called that says something to who cannot see it; not its file's name, its kind, or what a program guesses.
+_ALT = re.compile(r"(?:^|\s)alt\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
+_ALT_OF_NOBODY = re.compile(
+    r"\S*\.[a-z0-9]{2,5}|(?:cid|https?|data):.*|[\w-]*\d{4,}[\w-]*"
+    r"|.*(?:自动生成|自動產生|已生成|automatically generated|description generated).*"
+    r"|(?:(?:inline|embedded|attached|插入的?|内嵌|粘贴的?|无)?\s*(?:image|img|photo|picture|pic|logo|icon|spacer|pixel|tracking|track|open"
+    r"|banner|avatar"
+    r"|blank|signature|图片|圖片|图像|照片|相片|截图|图标|头像|签名|徽标|二维码|描述)[\s_-]*(?:\d{0,3}|pixel|gif|image)?)",
+    re.IGNORECASE | re.DOTALL,
+)
+_NO_PICTURE = re.compile(r"(?:width|height)\s*[=:]\s*[\"']?\s*[01](?:px)?\s*(?:[\"';\s]|$)", re.IGNORECASE)
+_LONGEST_ALT = 200
 
 # Name cards that mailers put under a letter; what stands in them is no part of it.
 _CARD = re.compile(r"J-replace-signature|NeteaseCard|xmail_default_signature|gmail_signature[\"' ]", re.IGNORECASE)
@@ -132,6 +151,11 @@ class _Page:
         self._hidden = 0
         self._cited = 0
         self._pre = 0
+        # Words in no size cannot be read, until an element within gives them one again.
+        self._sizes: list[bool] = []
+        # Struck-out words are marked; the mark waits for the first of them.
+        self._struck = 0
+        self._marked = False
         self._tight = False
         # Whether the line under way is a no-break space so far: how mailers write an empty line.
         self._held = False
@@ -148,7 +172,7 @@ class _Page:
                 budget.check_time()
             text = token[1]
             if text is not None:
-                if not self._hidden:
+                if not self._unseen:
                     self._write(text)
             elif token[3] is not None:
                 name = token[3].lower()
@@ -164,7 +188,7 @@ class _Page:
                         self._unclosed.add(name)
                 else:
                     self._start(name, token[4])
-            elif token.group() == "<" and not self._hidden:
+            elif token.group() == "<" and not self._unseen:
                 self._write("<")
         self._break()
         text = "\n".join(self._lines)
@@ -187,13 +211,21 @@ class _Page:
                 self._sign()
         elif name in ("td", "th"):
             self._space = True
+        if name == "img" and not self._unseen:
+            self._picture(attributes)
         if name in _VOID or attributes.endswith("/"):
             return
         if attributes and not self._hidden and _CARD.search(attributes):
             self._sign()
         effect = ""
-        if attributes and _HIDDEN.search(attributes):
+        if attributes and (_HIDDEN.search(attributes) or _HIDDEN_FLAG.search(_VALUE.sub("", attributes))):
             effect = "hidden"
+        elif attributes and _NO_SIZE.search(attributes):
+            effect = "sizeless"
+        elif self._sizes and attributes and _SIZE.search(attributes):
+            effect = "sized"
+        elif name in _STRIKES or (attributes and _STRUCK.search(attributes)):
+            effect = "struck"
         elif name == "pre":
             effect = "pre"
         elif name == "blockquote" and _CITED.search(attributes):
@@ -240,8 +272,31 @@ class _Page:
         elif effect == "cited":
             self._break()
             self._cited += change
+        elif effect in ("sizeless", "sized"):
+            if change > 0:
+                self._sizes.append(effect == "sizeless")
+            else:
+                self._sizes.pop()
+        elif effect == "struck":
+            self._struck += change
+            if self._marked and not self._struck:
+                self._line.append("]")
+                self._marked = False
         else:
             self._pre += change
+
+    @property
+    def _unseen(self) -> bool:
+        return bool(self._hidden or (self._sizes and self._sizes[-1]))
+
+    def _picture(self, attributes: str) -> None:
+        """What a picture's maker says of it, where he does."""
+        found = _ALT.search(attributes)
+        says = " ".join(_entities(found[1] or found[2] or found[3] or "").split())[:_LONGEST_ALT] if found else ""
+        if not says or _NO_PICTURE.search(attributes) or _ALT_OF_NOBODY.fullmatch(says.strip("[]【】")):
+            return
+        # A face is said as it is.
+        self._add(says if says[0] == "[" or not any(one.isalnum() for one in says) else f"[图片：{says}]")
 
     def _write(self, text: str) -> None:
         text = _entities(text)
@@ -273,6 +328,9 @@ class _Page:
             self._gap = False
             if self._lines and self._lines[-1]:
                 self._lines.append("")
+        if self._struck and not self._marked:
+            self._marked = True
+            text = f"[删除线：{text}"
         self._line.append(text)
 
     def _break(self) -> None:
@@ -283,7 +341,8 @@ class _Page:
 
     def _flush(self) -> None:
         """End the line, even an empty one."""
-        line = "".join(self._line).rstrip()
+        line = "".join(self._line).rstrip() + ("]" if self._marked else "")
+        self._marked = False
         self._line.clear()
         self._space = self._held = False
         if self._cited:

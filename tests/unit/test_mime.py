@@ -655,6 +655,34 @@ def test_html_is_preferred_when_it_says_more() -> None:
     assert found.attachments == ()
 
 
+@pytest.mark.parametrize(
+    ("plain", "html", "text"),
+    [
+        # The plain text says more.
+        ("漏水，请看。电话13812345678，地址6栋1201", "<p>漏水，请看。</p>", "漏水，请看。电话13812345678，地址6栋1201"),
+        ("不同意", "<p>同意</p>", "不同意"),
+        # The HTML does.
+        ("漏水，请看。", "<p>漏水，请看。</p><p>电话13812345678</p>", "漏水，请看。\n\n电话13812345678"),
+        # Each does.
+        ("漏水。电话13812345678", "<p>漏水。地址6栋</p>", "漏水。电话13812345678\n\n漏水。地址6栋"),
+        ("还在漏。\n房号1201", "<p>还在漏。</p><blockquote type=cite>您好</blockquote>", "房号1201\n\n还在漏。\n\n> 您好"),
+        # Neither: targets of links, numbers of lists, rules, spelling.
+        ("看这里 https://a.example/b", '<a href="https://a.example/b">看这里</a>', "看这里"),
+        ("写给 lin@mail.example", '<a href="mailto:lin@mail.example">写给</a>', "写给"),
+        ("1. 漏水\n2. 开裂", "<ol><li>漏水</li><li>开裂</li></ol>", "- 漏水\n- 开裂"),
+        ("HEADING\n=======\ncafe\uff11", "<h1>Heading</h1>cafe1", "Heading\n\ncafe1"),
+        ("甲\nlin@mail.example", "<p>甲</p><p>lin.shu@mail.example</p>", "甲\n\nlin.shu@mail.example"),
+        # Only the HTML can show it.
+        ("原价100万 120万", "<p>原价<s>100万</s> 120万</p>", "原价[删除线：100万] 120万"),
+        ("您的邮件客户端不支持HTML格式", "<p>甲</p>", "甲"),
+        # Two long ones with not a line in common: no program makes one of the other.
+        ("甲\n" * 150, f"<p>{'乙' * 300}</p>", "乙" * 300),
+    ],
+)
+def test_nothing_is_lost_that_only_one_of_two_alternatives_says(plain: str, html: str, text: str) -> None:
+    assert multipart("alternative", f"\n{plain}", f"Content-Type: text/html; charset=utf-8\n\n{html}").text == text
+
+
 def test_plain_text_stays_when_the_html_shows_nothing() -> None:
     assert multipart("alternative", "\n甲", "Content-Type: text/html\n\n<img src=x>").text == "甲"
 
@@ -809,6 +837,34 @@ def test_transfer_encodings(encoding: str, raw: bytes, text: str, defect: str | 
 )
 def test_flowed_text(flowed: str, delete_space: bool, text: str) -> None:
     assert unflow(flowed, delete_space) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>甲<span hidden>乙</span></p>", "甲"),
+        ("<p hidden=until-found>乙</p>甲", "甲"),
+        ('<p class="hidden" title="the hidden one">甲</p>', "甲"),
+        ('<p>甲<span style="font-size:0">乙</span>丙</p>', "甲丙"),
+        ("<p>甲<span style='color:red; font-size: 0.0px !important'>乙</span>丙</p>", "甲丙"),
+        ('<p style="font-size:0.9em">甲</p><p style="font-size:04px">乙</p>', "甲\n\n乙"),
+        # A size of its own is seen again.
+        ('<div style="font-size:0"><span style="font-size:14px">甲<b>乙</b></span>丙</div>丁', "甲乙\n丁"),
+        ("原价<s>100万</s> 120万", "原价[删除线：100万] 120万"),
+        ("<del><p>甲</p><p>乙</p></del>丙", "[删除线：甲]\n\n[删除线：乙]\n\n丙"),
+        ('<span style="text-decoration: line-through">甲<b>乙</b></span>丙<strike></strike>', "[删除线：甲乙]丙"),
+        ("<s>甲<s>乙</s>丙</s>丁<s>戊", "[删除线：甲乙丙]丁[删除线：戊]"),
+        ('<img alt="厨房漏水处" src="cid:1">看', "[图片：厨房漏水处]看"),
+        ("<img src=x alt='the leak'><img alt=[微笑]><img alt=\"\U0001f600\">", "[图片：the leak][微笑]\U0001f600"),
+        ("<img alt=IMG_0001.jpg><img alt=图片><img alt='image 1'><img alt=20240501120000><img alt=''><img alt=Logo>甲", "甲"),
+        (
+            '<img alt="墙，描述已自动生成"><img alt="open" width="1" height="1"><img alt="漏" style="width:0"><p hidden><img alt=漏></p>甲',
+            "甲",
+        ),
+    ],
+)
+def test_html_says_what_is_seen(html: str, text: str) -> None:
+    assert html_text(html, Budget(DEFAULT_LIMITS), set()) == text
 
 
 @pytest.mark.parametrize(

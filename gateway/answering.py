@@ -131,7 +131,7 @@ class Answering:
             else "acknowledgement"
         )
         language = language_of(f"{first.title}\n{first.said}")
-        title = str(first.details.get("topic") or first.title)
+        title = self._wording.subject_of(str(first.details.get("topic") or first.title))
         values = self._values(language, complaint, title, triaged.customer.name, assigned.department, text="", due=assigned.reply_due)
         answer = self._answer(complaint, AnswerKind.ACKNOWLEDGEMENT, f"ack:{complaint.number}", reach, name, language, values, "jiesu", now)
         if answer.state is AnswerState.WAITING and answer.to:

@@ -40,6 +40,7 @@ PLACEHOLDERS: Mapping[str, str] = {
 }
 # Where one of these is empty, its line is left out.
 _OPTIONAL = frozenset({"phone", "text", "due"})
+_ACKNOWLEDGEMENTS = ("acknowledgement", "acknowledgement_review")
 _MOST_CHARS = 20_000
 _MOST_SUBJECT = 120
 
@@ -73,6 +74,17 @@ class Wording:
             " ".join(_filled(subject, values).split())[:_MOST_SUBJECT].strip(" ：:"),
             re.sub(r"\n{3,}", "\n\n", filled).strip() + "\n",
         )
+
+    def subject_of(self, title: str) -> str:
+        """What `title` is about, without the subjects of acknowledgements that it begins with: who forwards ours repeats it."""
+        frames = [self.texts[name, language].partition("\n")[0].partition("$title") for name in _ACKNOWLEDGEMENTS for language in LANGUAGES]
+        begun = [(before.strip(), after.strip()) for before, placeholder, after in frames if placeholder and before.strip()]
+        while found := next(((before, after) for before, after in begun if title.startswith(before) and title != before), None):
+            rest = title.removeprefix(found[0]).removesuffix(found[1]).strip()
+            if not rest:
+                break
+            title = rest
+        return title
 
 
 def _identifiers(line: str) -> list[str]:

@@ -489,3 +489,17 @@ def test_a_mail_that_is_read_once_more_changes_nothing(small: AnsweringHouse) ->
     assert story.joined == {reply.number: "references"}
     assert small.events(first.number) == ["complaint.routed", "complaint.updated"]
     assert len(small.log("Joined")) == 1
+
+
+def test_whoever_forwards_our_acknowledgement_is_told_what_it_is_about(small: AnsweringHouse) -> None:
+    small.mail()
+    subject = small.mailer.taken[0].message["Subject"]
+    # Folded within the token, as mail programs fold long subjects.
+    small.take(message("请转给经理", f"转发：{subject[:-8]} {subject[-8:]}", From="王一 <wang@mail.example>"))
+    assert small.mailer.taken[1].message["Subject"].startswith("已收到您的投诉：定金纠纷 [TS-")
+
+
+def test_a_reply_whose_subject_was_folded_within_the_token_joins(small: AnsweringHouse) -> None:
+    number = small.mail().number
+    subject = small.mailer.taken[0].message["Subject"]
+    joins(small, number, message("再补充", f"回复：{subject[:-8]} {subject[-8:]}", From="王一 <wang@mail.example>"), "token")

@@ -172,6 +172,11 @@ def test_tokens() -> None:
     # Another number, another installation, a changed or cut token: anybody could write these.
     for spelt in (tag.replace("0042", "0043"), ReplyTokens("x" * 32).tag(NUMBER), tag[:-4] + "aaa]", tag[:-3] + "]", f"[{NUMBER}]"):
         assert TOKENS.shown(spelt, []).signed == ()
+    # Folded within, as mail programs fold: whatever they leave there, the signature counts.
+    token = tag[-13:-1]
+    for spelt in (f"[{NUMBER}-{token[:5]} {token[5:]}]", f"[{NUMBER}- {token}]", f"[{NUMBER}-{' '.join(token)}]"):
+        assert TOKENS.shown(spelt, []).signed == (NUMBER,)
+    assert TOKENS.shown(f"[{NUMBER}-{token[:5]} {token[5:11]}2]", []).signed == ()
     assert TOKENS.shown(f"关于 {NUMBER}", []).bare == (NUMBER,)
     assert TOKENS.shown(tag + tag, [address]).bare == ()
 
@@ -265,3 +270,24 @@ def test_own_templates_are_in_use(tmp_path: Path) -> None:
     loaded = wording.load(tmp_path)
     assert loaded.own == ("staff.zh.txt",)
     assert loaded.write("staff", "zh", VALUES | {"text": "好"}) == wording.Worded("晨光地产客户服务中心", "好，单价 $5\n")
+
+
+@pytest.mark.parametrize(
+    ("title", "about"),
+    [
+        ("已收到您的投诉：阳台漏水", "阳台漏水"),
+        ("已收到您的投诉：已收到您的投诉：阳台漏水", "阳台漏水"),
+        ("We have received your complaint: 已收到您的投訴：leak", "leak"),
+        ("已收到您的投诉：", "已收到您的投诉："),
+        ("已收到您的投诉", "已收到您的投诉"),
+        ("阳台漏水，已收到您的投诉：为什么不处理", "阳台漏水，已收到您的投诉：为什么不处理"),
+    ],
+)
+def test_an_acknowledgement_does_not_repeat_the_subject_of_one(title: str, about: str) -> None:
+    assert SHIPPED.subject_of(title) == about
+
+
+def test_a_companys_own_subject_is_known_too() -> None:
+    own = wording.Wording(dict(SHIPPED.texts) | {("acknowledgement", "zh"): "【晨光】$title 已登记\n\n您好"})
+    assert own.subject_of("【晨光】【晨光】漏水 已登记 已登记") == "漏水"
+    assert wording.Wording(dict.fromkeys(SHIPPED.texts, "收到\n\n您好")).subject_of("收到货") == "收到货"

@@ -126,8 +126,11 @@ class Redelivery:
         return self._again(ids, by) if ids else 0
 
     def _again(self, ids: Sequence[int], by: str) -> int:
-        with self._store.write() as conn:
-            count = deliveries.again(conn, ids, self._clock.now())
+        count = 0
+        for start in range(0, len(ids), deliveries.AT_ONCE):
+            # One by one, so that nothing that comes in has to wait for all of them.
+            with self._store.write() as conn:
+                count += deliveries.again(conn, ids[start : start + deliveries.AT_ONCE], self._clock.now())
         if not count:
             raise Refused("no_such_delivery", "没有这次投递", "there is no such delivery")
         self._log.write("Redelivered", count=count, by=by)

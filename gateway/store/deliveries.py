@@ -14,8 +14,8 @@ from gateway.store.among import is_sqlite
 from gateway.store.events import AttemptRow, job_of
 from models.tables import attempts, complaints, deliveries, events, jobs
 
-# No database takes any number of parameters.
-_CHUNK = 500
+# No database takes any number of parameters. So many deliveries are made once more in one transaction.
+AT_ONCE = _CHUNK = 500
 UNKNOWN = "endpoint_unknown"
 
 
@@ -98,25 +98,20 @@ def ids_of(conn: Connection, wanted: Wanted) -> list[int]:
 
 
 def again(conn: Connection, ids: Sequence[int], now: datetime) -> int:
-    """Lets these be delivered once more under the ids that they had. Returns how many there are.
+    """Lets these, at most `AT_ONCE`, be delivered once more under the ids that they had. Returns how many there are.
 
     Those that wait are due now; those that are parked are put back; for the others a job is made. An endpoint hears of a complaint in the
     order of its events all the same: a delivery that is made once more goes before those of later events that still wait or are parked.
     """
-    count = 0
-    for start in range(0, len(ids), _CHUNK):
-        part = list(ids[start : start + _CHUNK])
-        of_part = select(deliveries.c.id, deliveries.c.endpoint, deliveries.c.number, events.c.seq)
-        of_part = of_part.join(events, events.c.id == deliveries.c.event_id).where(deliveries.c.id.in_(part))
-        rows = {row.id: row for row in conn.execute(of_part)}
-        numbers = sorted({row.number for row in rows.values()})
-        # Whoever makes an event of a complaint holds its row; otherwise the job of a newer event could come before ours.
-        held = select(complaints.c.number).where(complaints.c.number.in_(numbers)).order_by(complaints.c.number)
-        conn.execute(held.with_for_update(key_share=True))
-        conn.execute(update(deliveries).where(deliveries.c.id.in_(part)).values(delivered_at=None))
-        _line_up(conn, rows, now)
-        count += len(rows)
-    return count
+    query = select(deliveries.c.id, deliveries.c.endpoint, deliveries.c.number, events.c.seq)
+    query = query.join(events, events.c.id == deliveries.c.event_id).where(deliveries.c.id.in_(ids))
+    rows = {row.id: row for row in conn.execute(query)}
+    # Whoever makes an event of a complaint holds its row; otherwise the job of a newer event could come before ours.
+    held = select(complaints.c.number).where(complaints.c.number.in_({row.number for row in rows.values()}))
+    conn.execute(held.order_by(complaints.c.number).with_for_update(key_share=True))
+    conn.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(delivered_at=None))
+    _line_up(conn, rows, now)
+    return len(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,11 @@ def job_of(store: Store, delivery: int):
 
 
 def again(store: Store, *ids: int, at=MORNING) -> int:
-    with store.write() as conn:
-        return deliveries.again(conn, ids, at)
+    count = 0
+    for start in range(0, len(ids), deliveries.AT_ONCE):
+        with store.write() as conn:
+            count += deliveries.again(conn, ids[start : start + deliveries.AT_ONCE], at)
+    return count
 
 
 def deliver_first(store: Store, *names: str) -> list[int]:

@@ -97,12 +97,15 @@ class Redelivery:
             jobs.hasten(conn, "deliver", name, self._clock.now())
         self._log.write("EndpointEnabled", endpoint=name, by=by)
 
-    def rotate(self, name: str, overlap: timedelta, *, by: str) -> datetime:
-        """A new secret; the former one signs too until the time that is returned. Raises `Refused`."""
+    def rotate(self, name: str, overlap: timedelta, *, by: str, end_former: bool = False) -> datetime:
+        """A new secret; the former one signs too until the time that is returned. Raises `Refused`.
+
+        end_former: one that still holds from the change before ends now; else that is refused.
+        """
         served = self._known.get(name)
         if wrong := self._known.unusable(name):
             raise Refused("endpoint_off", wrong.zh, wrong.en)
-        until = served.keyring.rotate(overlap)
+        until = served.keyring.rotate(overlap, end_former=end_former)
         self._log.write("SecretRotated", endpoint=name, until=until.isoformat(timespec="seconds"), by=by)
         return until
 

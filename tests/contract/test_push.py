@@ -233,6 +233,28 @@ def test_while_a_secret_is_replaced_both_are_good_and_afterwards_only_the_new_on
         Webhook(old).verify("{}", {**headers, "webhook-signature": sign(both.new, "evt_1", stamp, b"{}")})
 
 
+def test_a_second_change_within_the_overlap_is_refused_for_it_would_end_the_first_secret(tmp_path: Path) -> None:
+    clock = FakeClock(datetime.now(UTC))
+    home.prepare(tmp_path)
+    ring = Keyring("endpoint.bi.secret", tmp_path / "secrets" / "endpoint-bi.secret", clock.now)
+    first = ring.secrets().new
+    until = ring.rotate(timedelta(hours=24))
+    before = ring.secrets()
+    with pytest.raises(Refused, match="--end-former") as refused:
+        ring.rotate(timedelta(hours=24))
+    assert until.isoformat(timespec="minutes") in refused.value.zh
+    assert until.isoformat(timespec="minutes") in refused.value.en
+    assert ring.secrets() == before
+    assert before.old == first
+    ring.rotate(timedelta(hours=24), end_former=True)
+    assert ring.secrets().old == before.new
+    # Once the overlap is over nothing of the kind is in the way.
+    clock.move(hours=25)
+    third = ring.secrets().new
+    ring.rotate(timedelta(hours=1))
+    assert ring.secrets().old == third
+
+
 def test_a_secret_that_stands_in_the_settings_is_not_rotated(tmp_path: Path) -> None:
     ring = Keyring("tracker.secret", tmp_path / "x", FakeClock().now, fixed=home.webhook_secret())
     with pytest.raises(Refused, match=r"tracker\.secret is in the settings"):

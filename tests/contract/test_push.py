@@ -17,6 +17,7 @@ from handoff_house import House
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from gateway import config, home
+from gateway.announcing import test_payload as a_test
 from gateway.cloudevents import CloudEvents
 from gateway.keyring import Keyring
 from gateway.store import endpoints, jobs
@@ -311,6 +312,14 @@ def test_a_binary_cloudevent_encodes_what_no_header_may_hold() -> None:
     assert not set(headers["ce-subject"]) & set(' "')
     assert unquote(headers["ce-subject"]) == '漏水 "急" 50%'
     assert json.loads(body) == told["data"]
+
+
+def test_two_tests_of_one_moment_are_two_cloudevents() -> None:
+    told = a_test("bi", MORNING)
+    written = CloudEvents("abc", "https://a.example")
+    ids = {written.event(told)["id"] for _ in range(3)} | {written.binary(told)[1]["ce-id"]}
+    assert len(ids) == 4
+    assert all(id_.startswith("test_") for id_ in ids)
 
 
 @pytest.mark.parametrize("form", ["cloudevents-binary", "cloudevents-structured"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from models.delivery import Outcome, OutcomeCode
@@ -23,13 +23,17 @@ _OF_THE_ENDPOINT = frozenset({401, 403, 404, 405, 406, 407, 408})
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An endpoint that fails, or asked for time. `next_try` None: it is sent to as usual. `last` is the outcome that was last."""
+    """An endpoint that fails, or asked for time. `last` is the failure that was last.
+
+    next_try: nothing is sent before, for whatever reason; None: it is sent to as usual. asked_until: how long of that it asked for itself.
+    """
 
     failures: int
     since: datetime
     next_try: datetime | None
     open: bool
     last: Outcome
+    asked_until: datetime | None = None
 
 
 def is_its_fault(outcome: Outcome) -> bool:
@@ -37,6 +41,11 @@ def is_its_fault(outcome: Outcome) -> bool:
     if outcome.code is OutcomeCode.CLIENT_ERROR:
         return outcome.status in _OF_THE_ENDPOINT
     return outcome.code not in (OutcomeCode.ACCEPTED, OutcomeCode.GONE)
+
+
+def asks_for_time(outcome: Outcome) -> bool:
+    """Whether an endpoint wants nothing sent to it for a while, of whatever event."""
+    return bool(outcome.retry_after) and is_its_fault(outcome)
 
 
 def after(before: Trouble | None, outcomes: Sequence[Outcome], now: datetime, stray: Callable[[], float]) -> Trouble | None:
@@ -47,19 +56,27 @@ def after(before: Trouble | None, outcomes: Sequence[Outcome], now: datetime, st
     trouble = before
     for outcome in outcomes:
         if outcome.code is OutcomeCode.ACCEPTED:
-            trouble = None
+            trouble = _taken(trouble, now)
         elif is_its_fault(outcome):
             trouble = _failed(trouble, outcome, now, stray)
     return trouble
 
 
+def _taken(before: Trouble | None, now: datetime) -> Trouble | None:
+    """It takes what it is sent. A limit of its rate that it named holds all the same: such a limiter says yes and no by turns."""
+    if before is None or before.asked_until is None or before.asked_until <= now:
+        return None
+    return replace(before, failures=0, next_try=before.asked_until, open=False)
+
+
 def _failed(before: Trouble | None, outcome: Outcome, now: datetime, stray: Callable[[], float]) -> Trouble:
     failures = (before.failures if before else 0) + 1
     next_try = before.next_try if before and before.next_try and before.next_try > now else None
+    asked = before.asked_until if before and before.asked_until and before.asked_until > now else None
     if outcome.retry_after:
-        # It asks for time, for whatever event.
-        next_try = max(next_try or now, now + outcome.retry_after)
+        asked = max(asked or now, now + outcome.retry_after)
+        next_try = max(next_try or now, asked)
     if failures >= OPENS_AFTER:
         wait = _WAITS[min(failures - OPENS_AFTER, len(_WAITS) - 1)] * (1 + _JITTER * (2 * stray() - 1))
         next_try = max(next_try or now, now + wait)
-    return Trouble(failures, before.since if before else now, next_try, failures >= OPENS_AFTER, outcome)
+    return Trouble(failures, before.since if before else now, next_try, failures >= OPENS_AFTER, outcome, asked)

@@ -28,6 +28,7 @@ from gateway import (
     templates_cli,
 )
 from gateway.terminal import err, out
+from models.endpoint import without_secrets
 from models.errors import BadSetting, JiesuError, TryLater
 
 cli = typer.Typer(
@@ -136,7 +137,7 @@ def check_config() -> None:
     for key in changed:
         value = getattr(getattr(settings, key.section), key.name)
         if isinstance(value, str):
-            value = "…" if config.hidden(key.name) else _without_password(value)
+            value = "…" if config.hidden(key.name) else _without_password(value) if key.section == "store" else without_secrets(value)
         out.print(f"  {key.section}.{key.name} = {value}", markup=False)
     for box in settings.mailbox:
         out.print(

@@ -41,7 +41,7 @@ from gateway.sections_mailbox import Mailbox, problem
 from gateway.sections_phone import Bucket, Phone
 from gateway.sections_robots import Notices, RobotSection
 from gateway.trackers import settings as trackers
-from models.endpoint import without_password
+from models.endpoint import without_secrets
 from models.errors import BadSetting
 
 
@@ -304,7 +304,7 @@ def _translated(error: ValidationError, values: Mapping[str, Any]) -> BadSetting
         zh, en = (s.format(**context) for s in _SENTENCES.get(first["type"], (f"不对（{first['msg']}）", f"is wrong ({first['msg']})")))
     code = "unknown_setting" if first["type"] == "extra_forbidden" else "bad_setting"
     if code == "bad_setting" and first["type"] != "missing" and not hidden(key):
-        given = without_password(str(first["input"]))
+        given = without_secrets(str(first["input"]))
         zh, en = f"“{given}” 不行，{zh}", f"'{given}' will not do: {en}"
     return BadSetting(key, zh, en, code=code)
 

@@ -30,7 +30,7 @@ class Sender(Protocol):
     """Sends events over the network. Each kind of endpoint has its own."""
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        """One outcome for each, in order; never raises."""
+        """One outcome for each, in order; never raises. Where one brings a wish for time, those not begun by then have none: the last."""
         ...
 
     def reachable(self, url: str) -> bool:
@@ -63,6 +63,9 @@ _NEXT: Mapping[OutcomeCode, Next] = {
 _LEAST_BATCH, _QUICK_SECONDS, _SLOW_SECONDS = 64, 0.3, 1.0
 _NOT_BEGUN = RetryDecision(
     Next.RETRY, "not_begun: 接收方突然变慢，这一批没有发完 / the endpoint became slow, and this was not begun", counted=False
+)
+_ASKED_FOR_TIME = RetryDecision(
+    Next.RETRY, "not_begun: 接收方要求稍候，这一批没有发完 / the endpoint asked for time, and this was not begun", counted=False
 )
 
 
@@ -160,13 +163,19 @@ class Deliver:
         before = self._trouble
         begun = time.monotonic()
         outcomes: list[Outcome] = []
+        not_begun = _NOT_BEGUN
         # What is begun within the time of one try ends before its lease; the rest is given back. Only an endpoint that was quick and all at
-        # once is not comes to that.
+        # once is not comes to that, or one that asks for time.
         while len(outcomes) < len(to_send) and (not outcomes or time.monotonic() - begun < self._endpoint.timeout_seconds):
             part = to_send[len(outcomes) : len(outcomes) + self._slice]
-            outcomes += self._sender.send(self._dress([pending for _, pending in part]))
-        self._suit(len(batch), time.monotonic() - begun)
-        reports += [Report(job, _NOT_BEGUN) for job, _ in to_send[len(outcomes) :]]
+            brought = self._sender.send(self._dress([pending for _, pending in part]))
+            outcomes += brought
+            if any(map(circuit.asks_for_time, brought)):
+                not_begun = _ASKED_FOR_TIME
+                break
+        took = time.monotonic() - begun
+        self._suit(len(batch), took)
+        reports += [Report(job, not_begun) for job, _ in to_send[len(outcomes) :]]
         sent = [self._report(job, p, outcome, now, before) for (job, p), outcome in zip(to_send, outcomes, strict=False)]
         for code, times in Counter(outcome.code.value for outcome in outcomes).items():
             self._metrics.attempts.labels(self._endpoint.name, code).inc(times)
@@ -175,7 +184,9 @@ class Deliver:
             self._away = True
         if sent and (before is not None or any(outcome.code is not OutcomeCode.ACCEPTED for outcome in outcomes)):
             tried = [report.entry for report in sent]
-            sent[0] = _with_write(sent[0], lambda conn: self._note(conn, tried, now))
+            # A wish for time counts from the answer.
+            answered = now + timedelta(seconds=took)
+            sent[0] = _with_write(sent[0], lambda conn: self._note(conn, tried, answered))
         return reports + sent
 
     def _suit(self, size: int, seconds: float) -> None:
@@ -193,7 +204,7 @@ class Deliver:
         self._away = False
         with self._store.write() as conn:
             waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now, code=OutcomeCode.AWAY.value)
-            endpoints.try_now(conn, self._endpoint.name, now)
+            endpoints.try_now(conn, self._endpoint.name, now, code=OutcomeCode.AWAY.value)
         if waiting:
             self._log.write("EndpointBack", endpoint=self._endpoint.name, waiting=waiting)
         return waiting > 0
@@ -207,18 +218,18 @@ class Deliver:
         row = endpoints.hold_trouble(conn, name)
         before = _trouble_of(row)
         after = circuit.after(before, outcomes, now, random.random)
-        if after is None:
-            if row is not None:
-                endpoints.end_trouble(conn, name)
-                if row.open:
-                    # Only then was it the endpoint; a single event that fails among others keeps its own schedule.
-                    waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now)
-                    self._log.write("EndpointBack", endpoint=name, waiting=waiting)
-        elif after != before:
+        if after is not None and after != before:
             endpoints.keep_trouble(self._store, conn, _row_of(name, after))
-            if after.open and not (before and before.open):
-                code, status = after.last.code.value, after.last.status
-                self._log.write("EndpointFailing", endpoint=name, failures=after.failures, code=code, status=status)
+        elif after is None and row is not None:
+            endpoints.end_trouble(conn, name)
+        was_open, is_open = before is not None and before.open, after is not None and after.open
+        if was_open and not is_open:
+            # Only then was it the endpoint; a single event that fails among others keeps its own schedule.
+            waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now)
+            self._log.write("EndpointBack", endpoint=name, waiting=waiting)
+        if after is not None and is_open and not was_open:
+            code, status = after.last.code.value, after.last.status
+            self._log.write("EndpointFailing", endpoint=name, failures=after.failures, code=code, status=status)
 
     def _report(self, job: Job, pending: PendingDelivery, outcome: Outcome, now: datetime, trouble: TroubleRow | None) -> Report:
         told: dict[str, object] = {
@@ -262,9 +273,10 @@ def _trouble_of(row: TroubleRow | None) -> Trouble | None:
     if row is None:
         return None
     last = Outcome(OutcomeCode(row.code), row.status, 0.0, row.answer)
-    return Trouble(row.failures, row.since, row.next_try, row.open, last)
+    return Trouble(row.failures, row.since, row.next_try, row.open, last, row.asked_until)
 
 
 def _row_of(name: str, trouble: Trouble) -> TroubleRow:
     last = trouble.last
-    return TroubleRow(name, trouble.failures, trouble.since, trouble.next_try, trouble.open, last.code.value, last.status, last.answer)
+    at, code = trouble.next_try, last.code.value
+    return TroubleRow(name, trouble.failures, trouble.since, at, trouble.open, code, last.status, last.answer, trouble.asked_until)

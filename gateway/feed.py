@@ -67,8 +67,8 @@ class Feed:
     def remember(self, token: str, name: str, cursor: str) -> Remembered:
         """Keeps how far a consumer has come. Raises `Refused`."""
         last = self.head()
-        place = last if cursor == LATEST else self._place(cursor)
-        self._no_further_than(place, last)
+        place = last if cursor == LATEST else self._place(cursor, "cursor")
+        self._no_further_than(place, last, "cursor")
         position = Position(self.cursor(place), self._clock.now())
         with self._store.write() as conn:
             feed.keep_position(self._store, conn, token, name, position)
@@ -85,7 +85,8 @@ class Feed:
         """A place as it is told: nobody need know what is in it."""
         return base64.urlsafe_b64encode(f"{self._installation}.{place}".encode()).decode().rstrip("=")
 
-    def _place(self, cursor: str) -> int:
+    def _place(self, cursor: str, key: str = "after") -> int:
+        """key: what it is called where it was given, for the error."""
         if not cursor:
             return 0
         try:
@@ -94,16 +95,16 @@ class Feed:
             spelt = ""
         whose, _, place = spelt.rpartition(".")
         if not re.fullmatch(r"\d{1,18}", place, re.ASCII):
-            raise Refused("bad_cursor", "after：不是我们给的游标", "after: this is no cursor of ours")
+            raise Refused("bad_cursor", f"{key}：不是我们给的游标", f"{key}: this is no cursor of ours")
         if whose != self._installation:
-            raise Refused("foreign_cursor", "after：这是另一套系统的游标", "after: this cursor is of another installation")
+            raise Refused("foreign_cursor", f"{key}：这是另一套系统的游标", f"{key}: this cursor is of another installation")
         return int(place)
 
-    def _no_further_than(self, place: int, last: int) -> None:
+    def _no_further_than(self, place: int, last: int, key: str = "after") -> None:
         if place > last:
             raise Refused(
                 "cursor_ahead",
-                "after：游标超过了最后一个事件；数据库可能已从备份恢复，请从头读取并按事件号去重",
-                "after: the cursor is behind the last event; the store may have been restored: read from the beginning, passing over what "
+                f"{key}：游标超过了最后一个事件；数据库可能已从备份恢复，请从头读取并按事件号去重",
+                f"{key}: the cursor is behind the last event; the store may have been restored: read from the beginning, passing over what "
                 "you have",
             )

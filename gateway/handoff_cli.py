@@ -85,10 +85,13 @@ def test(name: Name) -> None:
 def rotate(
     name: Name,
     hours: Annotated[float, typer.Option(help="新旧密钥并用多少小时。 Hours that both are good.", min=0, max=24 * 90)] = 24,
+    end_former: Annotated[
+        bool, typer.Option("--end-former", help="上次更换前的密钥若仍有效，立即作废。 Ends one that still holds from the change before.")
+    ] = False,
 ) -> None:
     """换签名密钥；到期前新旧两个都有效。 A new signing secret; both are good for a while."""
     with _with_operating() as app:
-        until = app.redelivery.rotate(name, timedelta(hours=hours), by=_who())
+        until = app.redelivery.rotate(name, timedelta(hours=hours), by=_who(), end_former=end_former)
         file = app.endpoints.get(name).keyring.file
     out.print(f"新密钥在 {file}，旧密钥到 {until.isoformat(timespec='minutes')} 为止仍有效。", markup=False)
     out.print(f"The new secret is in {file}; the former one is good until {until.isoformat(timespec='minutes')}.", markup=False)

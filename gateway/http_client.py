@@ -23,6 +23,8 @@ from models.delivery import OutcomeCode
 
 _T = TypeVar("_T")
 _LONGEST_RETRY_AFTER = timedelta(days=1)
+# So long is waited for the first words of an answer of which only the status counts.
+_MOMENT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class HttpClient:
     ) -> Answer:
         """One request, with no redirect followed; never raises.
 
-        most_bytes: so much of the answer is read. whole: False where its first piece will do, so that nobody waits for the rest.
+        most_bytes: so much of the answer is read. whole: False where its first piece will do, and none where it takes more than a moment:
+        the status is the answer then, and the words are for people only.
         seconds: until it is given up; else as was said when the client was made.
         """
         begun = time.perf_counter()
@@ -100,7 +103,7 @@ class HttpClient:
             timeout = aiohttp.ClientTimeout(total=seconds or self._timeout_seconds)
             sent = session.request(method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
             async with sent as response:
-                read, all_of_it = await _read(response, most_bytes) if whole else (await response.content.read(most_bytes), False)
+                read, all_of_it = await _read(response, most_bytes) if whole else (await _first_piece(response, most_bytes), False)
                 return Answer(
                     code_of(response.status),
                     response.status,
@@ -155,6 +158,15 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, boo
         pieces.append(piece)
         left -= len(piece)
     return b"".join(pieces)[:most], left > 0
+
+
+async def _first_piece(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """What of an answer comes within a moment; empty where nothing does, or where it breaks off."""
+    try:
+        async with asyncio.timeout(_MOMENT_SECONDS):
+            return await response.content.read(most)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return b""
 
 
 def _why_not(error: BaseException) -> OutcomeCode:

@@ -70,13 +70,27 @@ class Keyring:
         """Until when the former secret signs too; None where there is none."""
         return self._until if self.secrets().old else None
 
-    def rotate(self, overlap: timedelta) -> datetime:
-        """Makes a new secret; the one before it signs too for so long. Returns until when. Raises `Refused` where it is in the settings."""
+    def rotate(self, overlap: timedelta, *, end_former: bool = False) -> datetime:
+        """Makes a new secret; the one before it signs too for so long. Returns until when.
+
+        Only two hold at a time. Raises `Refused` where an earlier one still holds, unless `end_former` ends it now, and where the secret
+        is in the settings.
+        """
         if self._fixed:
             raise Refused(
                 "secret_in_settings",
                 f"{self._key} 写在设置里，请在那里更换；删去该项后密钥会保存在 {self._file.name}，之后可以轮换",
                 f"{self._key} is in the settings: change it there, or take it out so that it lives in {self._file.name} and can be rotated",
+            )
+        still = self.old_until()
+        if still is not None and not end_former:
+            at = still.isoformat(timespec="minutes")
+            raise Refused(
+                "former_secret_holds",
+                f"上次更换前的密钥到 {at} 为止仍有效，再换一次它就立即失效；请到时再换，"
+                "或运行 jiesu endpoints rotate 名称 --end-former 立即作废它",
+                f"the secret before the last change is good until {at}, and would fail at once; wait until then, "
+                "or end it now by jiesu endpoints rotate NAME --end-former",
             )
         until = self._now() + overlap
         _write(self._old_file, f"{self._new} {until.isoformat()}\n")

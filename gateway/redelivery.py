@@ -97,12 +97,15 @@ class Redelivery:
             jobs.hasten(conn, "deliver", name, self._clock.now())
         self._log.write("EndpointEnabled", endpoint=name, by=by)
 
-    def rotate(self, name: str, overlap: timedelta, *, by: str) -> datetime:
-        """A new secret; the former one signs too until the time that is returned. Raises `Refused`."""
+    def rotate(self, name: str, overlap: timedelta, *, by: str, end_former: bool = False) -> datetime:
+        """A new secret; the former one signs too until the time that is returned. Raises `Refused`.
+
+        end_former: one that still holds from the change before ends now; else that is refused.
+        """
         served = self._known.get(name)
         if wrong := self._known.unusable(name):
             raise Refused("endpoint_off", wrong.zh, wrong.en)
-        until = served.keyring.rotate(overlap)
+        until = served.keyring.rotate(overlap, end_former=end_former)
         self._log.write("SecretRotated", endpoint=name, until=until.isoformat(timespec="seconds"), by=by)
         return until
 
@@ -126,8 +129,11 @@ class Redelivery:
         return self._again(ids, by) if ids else 0
 
     def _again(self, ids: Sequence[int], by: str) -> int:
-        with self._store.write() as conn:
-            count = deliveries.again(conn, ids, self._clock.now())
+        count = 0
+        for start in range(0, len(ids), deliveries.AT_ONCE):
+            # One by one, so that nothing that comes in has to wait for all of them.
+            with self._store.write() as conn:
+                count += deliveries.again(conn, ids[start : start + deliveries.AT_ONCE], self._clock.now())
         if not count:
             raise Refused("no_such_delivery", "没有这次投递", "there is no such delivery")
         self._log.write("Redelivered", count=count, by=by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -55,6 +56,26 @@ def _networks(values: list[str]) -> list[str]:
     return values
 
 
+def _hosts(values: list[str]) -> list[str]:
+    for value in values:
+        if not _is_host(value):
+            raise Wrong(
+                f"“{value}” 应只写主机名或 IP 地址，不带协议、端口、路径和方括号，例如 10.0.0.5 或 tracker.corp.example",
+                f"'{value}' must be a bare host name or IP address, without scheme, port, path or brackets; "
+                "write e.g. 10.0.0.5 or tracker.corp.example",
+            )
+    return values
+
+
+def _is_host(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        # A last part of digits alone is an address that was misspelt.
+        return re.fullmatch(r"(?:[\w-]{1,63}\.)*(?!\d+\.?$)[\w-]{1,63}\.?", value) is not None
+    return True
+
+
 def _secret(value: str) -> str:
     if value and not value.startswith("whsec_"):
         raise Wrong("应以 whsec_ 开头；留空则自动生成", "must begin with whsec_; leave it empty to have one made")
@@ -99,6 +120,11 @@ EVERY = "*"
 
 
 def _types(values: list[str]) -> list[str]:
+    if not values:
+        raise Wrong(
+            '不能为空，否则什么也收不到；全部写 ["*"]，删去这一项为默认的几种',
+            'may not be empty, or it would hear of nothing; write ["*"] for all, or take the key out for the usual ones',
+        )
     for value in values:
         if value != EVERY and value not in list(EventType):
             known = ", ".join(EventType)
@@ -117,6 +143,8 @@ Secret = Annotated[str, AfterValidator(_secret)]
 Seconds = Annotated[float, Field(gt=0, le=31_622_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 Types = Annotated[list[str], AfterValidator(_types)]
+# Compared with the host of an address as it is written there.
+Hosts = Annotated[list[str], AfterValidator(_hosts)]
 
 
 def _key(default: Any, zh: str, en: str) -> Any:
@@ -284,14 +312,14 @@ class Tracker(Section):
         "签名密钥 whsec_…；留空则自动生成于 secrets/tracker.secret",
         "signing secret whsec_…; empty: made and kept in secrets/tracker.secret",
     )
-    allow_private_hosts: list[str] = _key(
+    allow_private_hosts: Hosts = _key(
         ["127.0.0.1", "localhost"], "允许投递到的内网主机名（防 SSRF）", "hosts in private networks that may be sent to (SSRF guard)"
     )
     timeout_seconds: Seconds = _key(20, "单次投递超时（秒）", "seconds until one try is given up")
     concurrency: Count = _key(16, "同时投递数", "most tries at once")
     types: Types = _key([kind.value for kind in USUAL_TYPES], '告知哪些事件；["*"] 为全部', 'which events it is told of; ["*"] for all')
     rate_per_second: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = _key(
-        0.0, "每秒最多投递几次；0 为不限", "most tries in a second; 0: no limit"
+        0.0, "每秒最多投递几次，每个节点各计；0 为不限", "most tries in a second, of each node; 0: no limit"
     )
 
 

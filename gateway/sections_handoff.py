@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from gateway.sections import Count, Seconds, Secret, Section, Types, Wrong, _key, _web_address
+from gateway.sections import Count, Hosts, Seconds, Secret, Section, Types, Wrong, _key, _web_address
 from models.assignment import Priority
 from models.endpoint import BROKERS, USUAL_TYPES, EndpointKind, Exchange, Format
 from models.status import StatusCode
@@ -162,7 +162,7 @@ class EndpointSection(Section):
         "file of the secret, relative to the home; empty: secrets/endpoint-NAME.secret, made at its first use",
     )
     rate_per_second: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = _key(
-        0.0, "每秒最多投递几次；0 为不限", "most tries in a second; 0: no limit"
+        0.0, "每秒最多投递几次，每个节点各计；0 为不限", "most tries in a second, of each node; 0: no limit"
     )
     concurrency: Count = _key(16, "同时投递数", "most tries at once")
     timeout_seconds: Annotated[Seconds, Field(le=60)] = _key(20, "单次投递超时（秒）", "seconds until one try is given up")
@@ -184,9 +184,7 @@ class EndpointSection(Section):
         "rabbitmq：amqps 服务器证书的签发者（PEM），相对于数据目录；留空为系统信任的签发者",
         "rabbitmq: who signed the certificate of an amqps server (PEM), relative to the home; empty: whom the system trusts",
     )
-    allow_private_hosts: list[str] = _key(
-        [], "允许投递到的内网主机名（防 SSRF）", "hosts in private networks that may be sent to (SSRF guard)"
-    )
+    allow_private_hosts: Hosts = _key([], "允许投递到的内网主机名（防 SSRF）", "hosts in private networks that may be sent to (SSRF guard)")
 
     # ---- Of trackers that adapters write to (docs/trackers.md); `gateway/trackers/settings.py` knows which kind has which.
     api_key: ApiKey = _key("", "跟踪系统的 API 密钥；建议改用 api_key_file", "API key of the tracker; better in api_key_file")

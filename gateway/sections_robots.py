@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from gateway.sections import EVERY, Seconds, Section, WebAddress, Wrong, setting
+from gateway.sections import EVERY, Hosts, Seconds, Section, WebAddress, Wrong, setting
 from gateway.sections_handoff import known_classes
 from models.notice import NoticeKind, RobotKind
 from models.verdict import Risk
@@ -123,6 +123,6 @@ class RobotSection(Section):
     )
     language: Literal["zh", "en"] = setting("zh", "zh 或 en", "zh or en")
     timeout_seconds: Annotated[Seconds, Field(le=60)] = setting(10, "单次发送超时（秒）", "seconds until one try is given up")
-    allow_private_hosts: list[str] = setting(
+    allow_private_hosts: Hosts = setting(
         [], "允许发送到的内网主机名（防 SSRF）", "hosts in private networks that may be sent to (SSRF guard)"
     )

@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 
+from gateway import circuit
 from gateway.clock import Clock
 from gateway.http_client import Answer, HttpClient
 from gateway.keyring import secret_bytes
@@ -48,13 +49,22 @@ def signature(one: Outgoing, timestamp: int) -> dict[str, str]:
 async def through(
     gate: asyncio.Semaphore, outgoing: Sequence[Outgoing], send_one: Callable[[Outgoing], Awaitable[Outcome]]
 ) -> list[Outcome]:
-    """Sends all at once, but no more at a time than the gate lets. One outcome for each, in order."""
+    """Sends all at once, but no more at a time than the gate lets. One outcome for each, in order.
 
-    async def gated(one: Outgoing) -> Outcome:
+    Once the receiver asks for time nothing more is begun; the gate lets them in in order, so it is the last that have no outcome.
+    """
+    asked = False
+
+    async def gated(one: Outgoing) -> Outcome | None:
+        nonlocal asked
         async with gate:
-            return await send_one(one)
+            if asked:
+                return None
+            outcome = await send_one(one)
+            asked = asked or circuit.asks_for_time(outcome)
+            return outcome
 
-    return list(await asyncio.gather(*(gated(one) for one in outgoing)))
+    return [outcome for outcome in await asyncio.gather(*map(gated, outgoing)) if outcome is not None]
 
 
 class WebhookSender:
@@ -73,7 +83,7 @@ class WebhookSender:
         self._gate = asyncio.Semaphore(concurrency)
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        """Sends all at once, at most `concurrency` at a time. One outcome for each, in order; never raises."""
+        """Sends all at once, at most `concurrency` at a time. One outcome for each that was begun, in order; never raises."""
         if not outgoing:
             return []
         return self._client.run(through(self._gate, outgoing, self._send_one))

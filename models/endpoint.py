@@ -95,6 +95,20 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^:/@]*):.*@", r"\1:…@", url)
 
 
+def without_secrets(url: str) -> str:
+    """An address as it may be shown, without the values of its query: a key to the receiver often stands there."""
+    shown = without_password(url)
+    if "://" not in shown:
+        return shown
+    where, mark, query = shown.partition("#")[0].partition("?")
+    return where + mark + "".join(part if part in "&;" else _without_value(part) for part in re.split("([&;])", query))
+
+
+def _without_value(part: str) -> str:
+    name, equals, _ = part.partition("=")
+    return f"{name}=…" if equals else "…"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Somebody who is told of events.
@@ -117,7 +131,7 @@ class Endpoint:
     @property
     def shown_url(self) -> str:
         """Its address as it may be shown."""
-        return without_password(self.url)
+        return without_secrets(self.url)
 
 
 @dataclass(frozen=True, slots=True)

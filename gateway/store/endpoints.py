@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, delete, distinct, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, delete, distinct, func, literal, or_, select, update
 
+from gateway.store.among import is_sqlite
 from gateway.store.engine import Store
+from models.columns import UtcTime
 from models.delivery import OutcomeCode
 from models.tables import attempts, deliveries, disabled_endpoints, jobs, troubled_endpoints
 
@@ -25,6 +27,7 @@ class TroubleRow:
     code: str
     status: int | None
     answer: str
+    asked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ def troubled(conn: Connection) -> dict[str, TroubleRow]:
 
 def hold_trouble(conn: Connection, endpoint: str) -> TroubleRow | None:
     """The trouble of an endpoint, which nobody else writes until the caller's transaction ends."""
+    if not is_sqlite(conn):
+        # Where there is no row yet there is nothing else to wait at, and two nodes would each write as if the other had found nothing.
+        conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"endpoint:{endpoint}"))))
     row = conn.execute(_TROUBLE.with_for_update(), {"name": endpoint}).first()
     return _trouble(row) if row else None
 
@@ -62,6 +68,7 @@ def keep_trouble(store: Store, conn: Connection, row: TroubleRow) -> None:
         "failures": row.failures,
         "since": row.since,
         "next_try": row.next_try,
+        "asked_until": row.asked_until,
         "open": int(row.open),
         "code": row.code,
         "status": row.status,
@@ -79,9 +86,11 @@ def end_trouble(conn: Connection, endpoint: str) -> bool:
     return conn.execute(delete(troubled_endpoints).where(troubled_endpoints.c.endpoint == endpoint)).rowcount > 0
 
 
-def try_now(conn: Connection, endpoint: str, now: datetime) -> None:
-    """Lets an endpoint that is left alone be tried at once."""
-    conn.execute(update(troubled_endpoints).where(troubled_endpoints.c.endpoint == endpoint).values(next_try=now))
+def try_now(conn: Connection, endpoint: str, now: datetime, *, code: str) -> None:
+    """Lets an endpoint that is left alone because it last failed so be tried at once, or when the time that it asked for is over."""
+    trouble = troubled_endpoints.c
+    soonest = case((trouble.asked_until > now, trouble.asked_until), else_=literal(now, UtcTime()))
+    conn.execute(update(troubled_endpoints).where(trouble.endpoint == endpoint, trouble.code == code).values(next_try=soonest))
 
 
 def disable(store: Store, conn: Connection, endpoint: str, reason: str, at: datetime) -> None:
@@ -179,4 +188,5 @@ def recent(conn: Connection, since: datetime) -> dict[str, Recent]:
 
 
 def _trouble(row: Row[Any]) -> TroubleRow:
-    return TroubleRow(row.endpoint, row.failures, row.since, row.next_try, bool(row.open), row.code, row.status, row.answer)
+    at, asked_until = row.next_try, row.asked_until
+    return TroubleRow(row.endpoint, row.failures, row.since, at, bool(row.open), row.code, row.status, row.answer, asked_until)

@@ -196,7 +196,7 @@ TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
     "deliveries": Untouched("which event for which endpoint, by ids"),
     "troubled_endpoints": Blank(
         lambda _: literal(value=True),
-        kept=("endpoint", "failures", "since", "next_try", "open", "code", "status"),
+        kept=("endpoint", "failures", "since", "next_try", "asked_until", "open", "code", "status"),
         # The last answer of an endpoint, to whichever event: it may be about this one.
         values={"answer": ""},
     ),

@@ -84,26 +84,36 @@ class ParkedJob:
 
 def enqueue(conn: Connection, new: Sequence[NewJob], now: datetime) -> None:
     """Makes jobs, on the caller's transaction, so that they exist exactly when the result they follow from does."""
-    if not new:
-        return
-    conn.execute(
-        insert(jobs),
-        [
-            {
-                "kind": n.kind,
-                "queue": n.queue,
-                "number": n.number,
-                "order_key": n.order_key,
-                "payload": dict(n.payload),
-                "state": READY,
-                "created_at": now,
-                "run_at": n.run_at or now,
-                "attempts": 0,
-                "unreported": 0,
-            }
-            for n in new
-        ],
-    )
+    if new:
+        conn.execute(insert(jobs), [row_of(one, now) for one in new])
+
+
+def row_of(new: NewJob, now: datetime) -> dict[str, Any]:
+    """How a job stands in the table before anybody has tried it."""
+    return {
+        "kind": new.kind,
+        "queue": new.queue,
+        "number": new.number,
+        "order_key": new.order_key,
+        "payload": dict(new.payload),
+        "state": READY,
+        "created_at": now,
+        "run_at": new.run_at or now,
+        "attempts": 0,
+        "unreported": 0,
+        "lease_until": None,
+        "leased_by": None,
+        "reason_code": None,
+        "reason": None,
+    }
+
+
+def put_behind(conn: Connection, gone: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Takes jobs away and makes these instead, in this order, behind every job that there is. Who has one of them in hand loses it."""
+    for start in range(0, len(gone), 500):
+        conn.execute(delete(jobs).where(jobs.c.id.in_(gone[start : start + 500])))
+    if rows:
+        conn.execute(insert(jobs), list(rows))
 
 
 def postpone_or_enqueue(conn: Connection, new: NewJob, now: datetime, *, latest_after: timedelta, moves: bool = True) -> None:
@@ -305,10 +315,14 @@ def parked(conn: Connection, *, kind: str | None = None, number: str | None = No
     ]
 
 
+def put_back(now: datetime) -> dict[str, Any]:
+    """What a parked job becomes when it is put back: due now, with a fresh count of attempts."""
+    return {"state": READY, "run_at": now, "attempts": 0, "unreported": 0, "reason_code": None, "reason": None}
+
+
 def replay(conn: Connection, ids: Sequence[int] | None, now: datetime) -> list[Job]:
     """Puts parked jobs back with a fresh count of attempts; all of them when `ids` is None. Returns those that were parked."""
-    fresh = {"state": READY, "run_at": now, "attempts": 0, "unreported": 0, "reason_code": None, "reason": None}
-    back = update(jobs).where(jobs.c.state == PARKED).values(**fresh).returning(*_OF_A_JOB)
+    back = update(jobs).where(jobs.c.state == PARKED).values(**put_back(now)).returning(*_OF_A_JOB)
     if ids is None:
         rows = list(conn.execute(back))
     else:

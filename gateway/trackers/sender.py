@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from gateway import circuit
 from gateway.attachments import Attachments
 from gateway.clock import Clock
 from gateway.http_client import HttpClient
@@ -60,8 +62,25 @@ class TicketSender:
         self._pool = ThreadPoolExecutor(endpoint.concurrency, f"tickets-{endpoint.name}")
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        """Sends all at once, at most as many at a time as the endpoint allows. One outcome for each, in order; never raises."""
-        return list(self._pool.map(self._one, outgoing))
+        """Sends all at once, at most as many at a time as the endpoint allows. One outcome for each that was begun, in order; never raises.
+
+        Once the tracker asks for time nothing more is begun.
+        """
+        outcomes: list[Outcome | None] = [None] * len(outgoing)
+        left, asked, turn = iter(range(len(outgoing))), threading.Event(), threading.Lock()
+
+        def some() -> None:
+            while True:
+                with turn:
+                    n = None if asked.is_set() else next(left, None)
+                if n is None:
+                    return
+                outcomes[n] = outcome = self._one(outgoing[n])
+                if circuit.asks_for_time(outcome):
+                    asked.set()
+
+        list(self._pool.map(lambda _: some(), range(min(len(outgoing), self.endpoint.concurrency))))
+        return [outcome for outcome in outcomes if outcome is not None]
 
     def reachable(self, url: str) -> bool:
         """Whether somebody listens there."""

@@ -71,6 +71,8 @@ troubled_endpoints = Table(
     Column("since", UtcTime, nullable=False),
     # Nothing is sent before; empty while it is still sent to as usual.
     Column("next_try", UtcTime),
+    # So long of that it asked for itself (`Retry-After`), which no success and no restart cuts short.
+    Column("asked_until", UtcTime),
     # Whether the circuit is open: then one event is tried at a time.
     Column("open", Integer, nullable=False),
     Column("code", String(32), nullable=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
 import json
 import threading
@@ -282,3 +283,18 @@ def test_the_bell_rings_for_all_and_looks_for_nobody() -> None:
         assert not await asyncio.wait_for(bell.ring(0.0), 5)
 
     asyncio.run(run())
+
+
+def test_a_bad_cursor_is_named_as_it_was_given(gateway: RunningGateway) -> None:
+    client = Client(gateway, gateway.app.api_token)
+    foreign = base64.urlsafe_b64encode(b"another.1").decode().rstrip("=")
+    ahead = client.events(after="latest")["next"]
+    ahead = base64.urlsafe_b64encode(base64.urlsafe_b64decode(ahead + "=" * (-len(ahead) % 4)) + b"999").decode().rstrip("=")
+    for cursor in ("x", foreign, ahead):
+        status, _, body = client.ask("/api/v1/events/position/nightly", "PUT", {"cursor": cursor})
+        assert status == 422
+        assert b"cursor" in body
+        assert b"after" not in body
+        status, _, body = client.ask(f"/api/v1/events?after={cursor}")
+        assert status == 422
+        assert b"after" in body

@@ -17,6 +17,7 @@ from handoff_house import House
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from gateway import config, home
+from gateway.announcing import test_payload as a_test
 from gateway.cloudevents import CloudEvents
 from gateway.keyring import Keyring
 from gateway.store import endpoints, jobs
@@ -233,6 +234,28 @@ def test_while_a_secret_is_replaced_both_are_good_and_afterwards_only_the_new_on
         Webhook(old).verify("{}", {**headers, "webhook-signature": sign(both.new, "evt_1", stamp, b"{}")})
 
 
+def test_a_second_change_within_the_overlap_is_refused_for_it_would_end_the_first_secret(tmp_path: Path) -> None:
+    clock = FakeClock(datetime.now(UTC))
+    home.prepare(tmp_path)
+    ring = Keyring("endpoint.bi.secret", tmp_path / "secrets" / "endpoint-bi.secret", clock.now)
+    first = ring.secrets().new
+    until = ring.rotate(timedelta(hours=24))
+    before = ring.secrets()
+    with pytest.raises(Refused, match="--end-former") as refused:
+        ring.rotate(timedelta(hours=24))
+    assert until.isoformat(timespec="minutes") in refused.value.zh
+    assert until.isoformat(timespec="minutes") in refused.value.en
+    assert ring.secrets() == before
+    assert before.old == first
+    ring.rotate(timedelta(hours=24), end_former=True)
+    assert ring.secrets().old == before.new
+    # Once the overlap is over nothing of the kind is in the way.
+    clock.move(hours=25)
+    third = ring.secrets().new
+    ring.rotate(timedelta(hours=1))
+    assert ring.secrets().old == third
+
+
 def test_a_secret_that_stands_in_the_settings_is_not_rotated(tmp_path: Path) -> None:
     ring = Keyring("tracker.secret", tmp_path / "x", FakeClock().now, fixed=home.webhook_secret())
     with pytest.raises(Refused, match=r"tracker\.secret is in the settings"):
@@ -289,6 +312,14 @@ def test_a_binary_cloudevent_encodes_what_no_header_may_hold() -> None:
     assert not set(headers["ce-subject"]) & set(' "')
     assert unquote(headers["ce-subject"]) == '漏水 "急" 50%'
     assert json.loads(body) == told["data"]
+
+
+def test_two_tests_of_one_moment_are_two_cloudevents() -> None:
+    told = a_test("bi", MORNING)
+    written = CloudEvents("abc", "https://a.example")
+    ids = {written.event(told)["id"] for _ in range(3)} | {written.binary(told)[1]["ce-id"]}
+    assert len(ids) == 4
+    assert all(id_.startswith("test_") for id_ in ids)
 
 
 @pytest.mark.parametrize("form", ["cloudevents-binary", "cloudevents-structured"])

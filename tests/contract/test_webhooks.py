@@ -53,6 +53,18 @@ class Answer(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
+        if what.startswith("wordless"):
+            _, kind, status = what.split("-")
+            # Words are announced and never come; or the connection breaks after the first.
+            self.send_response(int(status))
+            self.send_header("retry-after", "9")
+            self.send_header("content-length", "1000")
+            self.end_headers()
+            if kind == "held":
+                self.server.release.wait(20)
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
         status, _, wait = what.partition("-")
         self.send_response(int(status))
         if wait:
@@ -127,6 +139,18 @@ def test_every_answer_has_its_outcome(receiver: Receiver, sender: WebhookSender,
     assert len(outcome.answer) <= 500
     # A redirect is not followed.
     assert [p for p, _, _ in receiver.got] == [f"/{path}"]
+
+
+@pytest.mark.parametrize("kind", ["held", "broken"])
+@pytest.mark.parametrize(("status", "code"), [(200, OutcomeCode.ACCEPTED), (429, OutcomeCode.THROTTLED), (500, OutcomeCode.SERVER_ERROR)])
+def test_a_status_that_came_counts_though_its_words_never_do(
+    receiver: Receiver, sender: WebhookSender, kind: str, status: int, code: OutcomeCode
+) -> None:
+    (outcome,) = sender.send([outgoing(f"{receiver.url}/wordless-{kind}-{status}")])
+    assert (outcome.code, outcome.status, outcome.answer) == (code, status, "")
+    assert outcome.retry_after == timedelta(seconds=9)
+    # The time of a try is not spent on words.
+    assert outcome.seconds < 0.9
 
 
 def test_nobody_there_is_unreachable_and_told_apart(sender: WebhookSender) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from factories import MORNING
 
-from gateway.circuit import OPENS_AFTER, after, is_its_fault
+from gateway.circuit import OPENS_AFTER, after, asks_for_time, is_its_fault
 from models.delivery import Outcome, OutcomeCode
 
 OK = Outcome(OutcomeCode.ACCEPTED, 200, 0.1)
@@ -63,3 +63,36 @@ def test_who_asks_for_time_gets_it_for_every_event() -> None:
     assert (trouble.open, trouble.next_try) == (False, MORNING + timedelta(minutes=7))
     # What fails meanwhile makes it no shorter.
     assert after(trouble, [BROKEN], MORNING, no_stray).next_try == MORNING + timedelta(minutes=7)
+
+
+THROTTLED = Outcome(OutcomeCode.THROTTLED, 429, 0.1, "", timedelta(seconds=30))
+
+
+@pytest.mark.parametrize("order", [(OK, THROTTLED), (THROTTLED, OK), (OK, THROTTLED, OK, THROTTLED, OK), (THROTTLED, BROKEN, OK)])
+def test_what_was_taken_beside_it_ends_no_wish_for_time(order: tuple[Outcome, ...]) -> None:
+    until = MORNING + timedelta(seconds=30)
+    trouble = after(None, order, MORNING, no_stray)
+    assert trouble is not None
+    assert (trouble.next_try, trouble.asked_until, trouble.open) == (until, until, False)
+    # It counts as it always did: a success is a success.
+    assert trouble.failures == (1 if order[-1] is THROTTLED else 0)
+    assert after(trouble, [OK], until, no_stray) is None
+
+
+def test_a_success_closes_the_circuit_and_leaves_only_the_wish() -> None:
+    trouble = after(None, [THROTTLED] * 9, MORNING, no_stray)
+    assert trouble.open
+    assert trouble.next_try > MORNING + timedelta(seconds=30)
+    trouble = after(trouble, [OK], MORNING, no_stray)
+    assert (trouble.open, trouble.failures, trouble.next_try) == (False, 0, MORNING + timedelta(seconds=30))
+    # A wish that is over is forgotten at the next failure, too.
+    trouble = after(trouble, [BROKEN], MORNING + timedelta(minutes=1), no_stray)
+    assert (trouble.next_try, trouble.asked_until, trouble.failures) == (None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "asks"),
+    [(THROTTLED, True), (BROKEN, False), (Outcome(OutcomeCode.CLIENT_ERROR, 422, 0.1, "", timedelta(seconds=9)), False)],
+)
+def test_who_asks_for_time(outcome: Outcome, asks: bool) -> None:
+    assert asks_for_time(outcome) is asks

@@ -235,3 +235,16 @@ def test_the_settings_of_a_mailbox_in_the_commented_file_are_its_defaults(tmp_pa
     assert all(table.pop(key) == "…" for key in given)
     whole = config.Settings(home=tmp_path, mailbox=[given | table])
     assert whole == config.Settings(home=tmp_path, mailbox=[given])
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "::1", "localhost", "Tracker.corp.example", "a_b.example.", "跟踪.公司"])
+def test_a_bare_host_may_be_allowed(tmp_path: Path, host: str) -> None:
+    (tmp_path / "jiesu.toml").write_text(f'[tracker]\nallow_private_hosts = ["{host}"]\n', "utf-8")
+    assert config.load({"JIESU_HOME": str(tmp_path)}).tracker.allow_private_hosts == [host]
+
+
+@pytest.mark.parametrize("host", ["", "10.0.0.300", "10.0.0", "*.example", "[::1]", "a.example:80", "a.example/", "a..example", "a b"])
+def test_what_no_host_can_be_is_not_allowed(tmp_path: Path, host: str) -> None:
+    (tmp_path / "jiesu.toml").write_text(f'[tracker]\nallow_private_hosts = ["{host}"]\n', "utf-8")
+    with pytest.raises(BadSetting, match="bare host name"):
+        config.load({"JIESU_HOME": str(tmp_path)})

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from gateway.languages import language_of
 from gateway.plan import Plan
-from gateway.store import answers, complaints, fence
+from gateway.store import answers, complaints, fence, unread
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.ticket import Triaged
@@ -164,7 +164,7 @@ class Answering:
         """The answer that `tell` would keep, for looking at. Raises `Refused` when there is no such complaint."""
         complaint = complaints.load(conn, [number]).get(number)
         if complaint is None:
-            raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
+            raise unread.lacking(conn, number)
         complaints.not_erased(complaint)
         said = [message for message in complaints.conversation(conn, [number])[number] if not message.aside]
         staff = told is Told.STAFF

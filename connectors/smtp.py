@@ -276,13 +276,14 @@ class SmtpDoor:
         raw = cast(bytes, envelope.content)
         mail_from = _clean(envelope.mail_from or "")
         recipients = [_clean(address) for address in envelope.rcpt_tos]
+        now = self._now()
         return Submission(
             channel=Channel.EMAIL,
             raw=raw,
             media_type="message/rfc822",
             # A sender that lost our 250 sends the mail again (threats: row 4), and a copy may lie in a mailbox that we look into.
-            source_key=mail_key(raw, mail_from),
-            received_at=self._now(),
+            source_key=mail_key(raw, mail_from, now),
+            received_at=now,
             envelope={
                 "door": "smtp",
                 "mail_from": "" if mail_from == "<>" else mail_from,

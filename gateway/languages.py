@@ -1,4 +1,4 @@
-"""Which language a customer writes: Chinese, traditional Chinese or English, told by what he says of the matter and not by his card below."""
+"""Which language a customer writes: Chinese, traditional Chinese or English; told by what he says of the matter, not by his card below."""
 
 from __future__ import annotations
 

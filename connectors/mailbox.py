@@ -19,7 +19,7 @@ from connectors.imap_troubles import MAIL_TROUBLES, TROUBLES, Trouble
 from connectors.imap_wire import StoppingError, Wake
 from connectors.mail_identity import mail_key
 from models.errors import BadSetting, JiesuError, TryLater
-from models.mailbox import Entry, MailState, Place
+from models.mailbox import DUPLICATE, Entry, MailState, Place
 from models.submission import Channel, Submission
 
 
@@ -87,6 +87,10 @@ class Ledger(Protocol):
 
     def highest(self, generation: int) -> int:
         """The highest UID in the ledger; 0 where there is none."""
+        ...
+
+    def brought(self, submission_id: int) -> tuple[int, int] | None:
+        """UIDVALIDITY and UID under which this mailbox handed a submission in; None where it came on another way."""
         ...
 
     def write(self, generation: int, entries: Sequence[Entry]) -> None:
@@ -285,8 +289,17 @@ class MailboxDoor:
             self._put_off(place, entry, Trouble("not_accepted"))
             return 0
         after = "pending" if self._options.after != "nothing" else ""
+        # After a crash before the ledger was written the same mail is offered again: it is known, and no other's copy.
+        copied = receipt.duplicate and self._ledger.brought(receipt.submission_id) != (place.validity, entry.uid)
         line = Entry(
-            entry.uid, MailState.TAKEN, self._now(), size=len(mail.raw), attempts=entry.attempts, number=receipt.number, after=after
+            entry.uid,
+            MailState.TAKEN,
+            self._now(),
+            size=len(mail.raw),
+            attempts=entry.attempts,
+            code=DUPLICATE if copied else "",
+            number=receipt.number,
+            after=after,
         )
         self._ledger.write(place.generation, [line])
         if after:

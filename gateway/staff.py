@@ -38,7 +38,7 @@ def review(
 ) -> None:
     """等待人工判定的投诉，最该先看的在前。 Complaints that wait for a person, the most useful first."""
     with opened_app() as app:
-        queue = app.records.waiting(limit)
+        queue, zone = app.records.waiting(limit), ZoneInfo(app.settings.general.timezone)
     if as_json:
         sys.stdout.write(json.dumps(queue, ensure_ascii=False, indent=1) + "\n")
         return
@@ -51,7 +51,8 @@ def review(
     for one in queue["complaints"]:
         chances = one["probabilities"] or {}
         candidates = "  ".join(f"{ComplaintClass(name).zh} {chances.get(name, 0):.0%}" for name in one["candidates"] or ())
-        cells = (one["number"], one["channel"], one["received_at"], one["title"][:40], candidates, " ".join(one["risk"] or ()))
+        at = terminal.local_time(datetime.fromisoformat(one["received_at"]), zone)
+        cells = (one["number"], one["channel"], at, one["title"][:40], candidates, " ".join(one["risk"] or ()))
         # What customers wrote is text, never markup.
         table.add_row(*(str(cell).replace("[", r"\[") for cell in cells))
     wide(table)

@@ -20,12 +20,14 @@ class Query:
     title:   the subject or title, if there is one.
     context: the whole text, agent's turns included, in which name, phone, estate and unit are looked for; may be empty.
     channel: `email`, `chat`, `phone`, or `None` where nobody knows.
+    sender:  the name of who wrote by the envelope, in full; may be empty. Nothing is classified by it.
     """
 
     said: str
     title: str = ""
     context: str = ""
     channel: str | None = None
+    sender: str = ""
 
 
 class Classifier(Protocol):

@@ -14,16 +14,17 @@ TAKEN = "\x00"
 # The same for unit and estate.
 HOME_TAKEN = "\x01"
 
-_HAN = "\u3400-\u9fff"
+# With the rare ones that names are written with, beyond the first plane too: 𠮷, 𬭎.
+_HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 
 # Forms of address that follow a surname or a nickname.
 CALLED = (
     "先生|女士|小姐|太太|老师|师傅|大姐|大哥|大爷|大妈|大叔|大娘|大嫂|大伯|阿姨|阿婆|奶奶|爷爷|婆婆|"
     "姆妈|老板|医生|记者|同学|sir|仔|姐|哥|叔|婶|嫂|姨|伯|工|总"
 )
-_PARENT = "妈妈|爸爸|妈|爸|姆妈"
+PARENT = "妈妈|爸爸|妈|爸|姆妈"
 # Titles that a customer signs with, but nobody who names himself by the way.
-_OFFICES = "总监|经理|主任|会计|律师"
+OFFICES = "总监|经理|主任|会计|律师"
 
 # Characters that stand in names next to never, but often behind one.
 _BEHIND = "的了是在不我你他她它们这那就都也会能说问来去到给把被跟和与及或但因为吗呢吧啊呀么什请您之此再又还已住买号栋层室啦哈咯嘛哦哟嘞嘅咗"
@@ -54,7 +55,7 @@ class Forms:
         self.full = rf"(?:(?:{self.double}){last}(?:{last})?|[{self.single}]{last}(?:{last})?)"
         self.called = (
             rf"(?:(?:{self.double}|[{_HAN}]) ?(?:{CALLED})|[小老阿大][{self.single}](?:头|{CALLED})?|"
-            rf"[{_HAN}]{{1,2}}(?:{_PARENT})(?!妈|爸))"
+            rf"[{_HAN}]{{1,2}}(?:{PARENT})(?!妈|爸))"
         )
         # Nicknames that say so by their form: 丽丽, 阿茶, 阿may, tony仔, grace 林.
         self.nick = (
@@ -224,7 +225,7 @@ def cues() -> tuple[Cue, ...]:
 def signature() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Patterns of a line that is a signature, of a name at the end of a line, and of any short word that may sign a text."""
     forms = Forms()
-    called = rf"(?:{forms.called}|{forms.nick}|(?:{forms.double}|[{forms.single}])(?:{_OFFICES})|[{_HAN}]家[{_HAN}]{{2}})"
+    called = rf"(?:{forms.called}|{forms.nick}|(?:{forms.double}|[{forms.single}])(?:{OFFICES})|[{_HAN}]家[{_HAN}]{{2}})"
     before = r"[\s\-—~(>]*(?:投诉人|业主|此致|敬礼|落款|代表|执笔人?|写信人|来信人|客户|住户|委托人|居民|户主|联系人|儿|女)?[:\s]*"
     behind = r"\s?(?:敬上|上|呈|谨上|亲笔|泣书|叩上|敬启|拜上|手书)?"
     alone = re.compile(rf"^{before}({forms.full}|{called}|{forms.latin}){behind}(?=[^{_HAN}a-z]|$)")

@@ -82,13 +82,13 @@ class Deidentifier:
         title, text = _read_part(_tidy(title)), _read_part(_tidy(text))
         found = {name for name in names if name}
         if context and context != text:
-            said_by_others = self._finder.find(Query(said=text, title=title, context=context)).name
+            said_by_others = self._finder.find(Query(said=text, title=title, context=context), guess=True).name
             found |= {said_by_others} if said_by_others else set()
         title, text = _numbers(title), _numbers(text)
         for name in sorted(found, key=lambda one: (-len(one), one)):
             title, text = _without_name(title, name), _without_name(text, name)
         for _ in range(_MOST_NAMES):
-            customer = self._finder.find(Query(said=text, title=title))
+            customer = self._finder.find(Query(said=text, title=title), guess=True)
             name = customer.name or ""
             if customer.unit:
                 title, text = (one.replace(customer.unit, _no_door(customer.unit)) for one in (title, text))

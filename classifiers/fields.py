@@ -15,7 +15,7 @@ from classifiers.text import Clean, normalise
 from classifiers.units import find_unit
 from models.complaint import Customer
 
-HAN = "\u3400-\u9fff"
+HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 
 _EMAIL = re.compile(r"(?<![a-z0-9._%+\-])[a-z0-9][a-z0-9._%+\-]{0,63}@[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){1,4}")
 
@@ -49,6 +49,8 @@ _NO_OPENING = re.compile(
 )
 _LATIN_NAME = re.compile(r"(?<![a-z])(?:[a-z][a-z']{1,14} ?){1,3}$")
 _LATIN_WORD = re.compile(r"[a-z][a-z']+")
+# A sender's name that is one of a Chinese person; what is none is not offered as a name (`connectors.display_names`).
+_SENDER = re.compile(rf"[{HAN}]{{2,4}}")
 # Who speaks, at the beginning of a line of a transcript.
 _TURN = re.compile(r"^\s*[\u4e00-\u9fff]{2,3}\s*\d{0,2}\s*[：:]\s*")
 
@@ -65,13 +67,14 @@ class FieldFinder:
         # The same few words are asked for again and again.
         self._frequency = lru_cache(maxsize=1 << 16)(frequency)
 
-    def find(self, query: Query, said: Clean | None = None, title: Clean | None = None) -> Customer:
+    def find(self, query: Query, said: Clean | None = None, title: Clean | None = None, *, guess: bool = False) -> Customer:
         """The fields of one query; what the customer said first, then the whole text. Only what was found is set; never raises.
 
         said, title: the normalised texts of the query, where the caller already has them.
+        guess:       whether any word will do for a name that stands where one could (`names.find_name`).
         """
         said = said or normalise(query.said)
-        customer = self._of(query.said, said, None)
+        customer = self._of(query.said, said, None, sender=query.sender, guess=guess)
         if query.title and not _has_home(customer):
             customer = customer.or_else(self._of(query.title, title or normalise(query.title), customer))
         if query.context and query.context != query.said and not (customer.name and _has_home(customer)):
@@ -101,11 +104,12 @@ class FieldFinder:
         start, end = clean.span(*span)
         return source[start:end].strip() or None
 
-    def _of(self, source: str, clean: Clean, known: Customer | None) -> Customer:
+    def _of(self, source: str, clean: Clean, known: Customer | None, *, sender: str = "", guess: bool = False) -> Customer:
         """The fields of one text.
 
         known: what the customer himself said, which need not be looked for again; `None` where this is what he said. From what others wrote
         only the home and the ways to reach the customer are taken, for the names there are mostly theirs.
+        sender: who sends it by its envelope; a Chinese name there is worth more than one that only its place in the text suggests.
         """
         text = clean.text
         email = _EMAIL.search(text) if "@" in text else None
@@ -123,9 +127,9 @@ class FieldFinder:
             return source[clean.span(place, place + 1)[0]].isupper()
 
         # A name that is given as one is taken first, for some people are called like estates.
-        name = find_name(text, self._frequency, least=SURE, capital=capital) if known is None else None
+        name = find_name(text, self._frequency, least=SURE, capital=capital, guess=guess) if known is None else None
         if name:
-            text = _taken(text, name)
+            text = _taken(text, name.span)
         estate = find_estate(text, self._estates, self._frequency) if known is None or not known.estate else None
         if estate:
             # The Bay 云邸: what is written with capitals before it belongs to the name.
@@ -135,9 +139,12 @@ class FieldFinder:
             text = _taken(text, estate, HOME_TAKEN)
         if known is None and not name:
             # Where no estate was taken out of the text since, only what is less sure is still to be looked for.
-            name = find_name(text, self._frequency, most=SURE if estate else SURE - 1, capital=capital, signed=estate is not None)
+            most = SURE if estate else SURE - 1
+            name = find_name(text, self._frequency, most=most, capital=capital, signed=estate is not None, guess=guess)
+        if name is not None and not name.stated and _SENDER.fullmatch(sender):
+            name = None
         return Customer(
-            name=self._written(source, clean, name),
+            name=self._written(source, clean, name.span if name else None),
             phone=phone,
             email=self._written(source, clean, email.span() if email else None),
             estate=self._written(source, clean, estate),

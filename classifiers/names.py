@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from classifiers.cues import CALLED, CLOSING_CHARS, HOME_TAKEN, cues, signature, surnames
 from classifiers.cues import TAKEN as TAKEN
 from classifiers.homes import is_city
+from classifiers.placed_names import FOREIGN, may_be_placed
 
 # From here on a name is given as one, and is taken before an estate is looked for.
 SURE = 5
+# Up to here only its place makes a word a name.
+_PLACED = 5
 
 # Surnames that begin too many words, and characters that end them: such a name needs an outright cue.
 _WORDY = (
@@ -46,8 +50,19 @@ _CLOSING = re.compile(
     rf"{CLOSING_CHARS}|一[个位名户群]|工$|祝|此致|敬礼|附件|以[上下]|日期|星期|电话|地址|业主|客户|无语|晚安|再见|完毕|附|"
     r"[市区县省驿部组院府苑湾洲港]$|公司|集团|全体|居民|联名|名门|公园|人$"
 )
-# Names from other tongues are written with these.
-_FOREIGN = "尔丽古阿依努巴特其格扎西平措次仁卓嘎卜力孜哈斯根娜达迪木提江买热拉姆旦多吉云乌干查苏克不汗孜麦买合日"
+
+
+class Named(NamedTuple):
+    """Where a name stands, and whether somebody says that it is one; else only its place suggests it."""
+
+    start: int
+    end: int
+    stated: bool
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Beginning and end."""
+        return self.start, self.end
 
 
 def find_name(
@@ -57,7 +72,8 @@ def find_name(
     most: int = 9,
     capital: Callable[[int], bool] = lambda place: True,
     signed: bool = True,
-) -> tuple[int, int] | None:
+    guess: bool = False,
+) -> Named | None:
     """Where in a normalised text the customer's name stands, or `None`. Places that belong to other fields hold `TAKEN`.
 
     frequency: how often jieba's dictionary counts a word; 0 where it has none.
@@ -65,6 +81,7 @@ def find_name(
     most:      cues surer than this are not tried again.
     capital:   whether the original has a capital letter at a place; a Latin name begins with one.
     signed:    whether to look for a signature too.
+    guess:     whether any word will do that stands where a name could, for who hides names and does not call anybody by them.
     """
     best: tuple[int, int, int] | None = None
     for cue in cues():
@@ -89,22 +106,24 @@ def find_name(
             name = text[start:end]
             if name[0].isascii() and name[0].isalpha() and not (capital(start) and _latin_name(name)):
                 continue
+            if sureness <= _PLACED and not guess and not may_be_placed(name, frequency, strong=_phone_behind(text, end)):
+                continue
             if cue.common or _rare(name, frequency):
                 best = (sureness, start, end)
                 break
     surname_only = best is not None and text[best[1] : best[2]] in surnames()[0]
     if best is not None and best[0] > 5 and not surname_only:
-        return best[1], best[2]
-    sign = _signed(text, frequency, capital) if signed else None
+        return Named(best[1], best[2], stated=True)
+    sign = _signed(text, frequency, capital, guess=guess) if signed else None
     # Who says that his surname is 瞿 and signs 瞿颖 has given both.
     if best is not None and surname_only and best[0] > 5 and (sign is None or text[sign[0]] != text[best[1]]):
-        return best[1], best[2]
+        return Named(best[1], best[2], stated=True)
     if sign is not None:
         return sign
-    return None if best is None else (best[1], best[2])
+    return None if best is None else Named(best[1], best[2], stated=best[0] > _PLACED)
 
 
-def _signed(text: str, frequency: Callable[[str], int], capital: Callable[[int], bool]) -> tuple[int, int] | None:
+def _signed(text: str, frequency: Callable[[str], int], capital: Callable[[int], bool], *, guess: bool) -> Named | None:
     """A name that stands alone on one of the last three lines or the first, or at the very end."""
     alone, ending, word = signature()
     lines: list[tuple[int, str]] = []
@@ -116,26 +135,31 @@ def _signed(text: str, frequency: Callable[[str], int], capital: Callable[[int],
     if not lines:
         return None
 
-    def may_be(start: int, name: str) -> bool:
+    def may_be(start: int, name: str, *, stated: bool = False) -> bool:
         if name[0].isascii():
             return capital(start) and _latin_name(name)
-        return _rare(name, frequency)
+        strong = _phone_behind(text, start + len(name))
+        return _rare(name, frequency) and (stated or guess or may_be_placed(name, frequency, strong=strong))
 
     for start, line in lines[:-4:-1]:
         if len(line) > 60 and TAKEN not in line:
             continue
         match = alone.match(line)
-        if match and len(line.replace(TAKEN, "").replace(HOME_TAKEN, "").strip()) <= 14 and may_be(start + match.start(1), match[1]):
-            return start + match.start(1), start + match.end(1)
-    closing = _closing(text, lines, word, frequency, capital)
+        if match is None or len(line.replace(TAKEN, "").replace(HOME_TAKEN, "").strip()) > 14:
+            continue
+        # 投诉人：温竹青
+        stated = line[: match.start(1)].rstrip().endswith(":")
+        if may_be(start + match.start(1), match[1], stated=stated):
+            return Named(start + match.start(1), start + match.end(1), stated)
+    closing = _closing(text, lines, word, frequency, capital, guess=guess)
     if closing is not None:
-        return closing
+        return Named(*closing, stated=False)
     start, line = lines[-1]
     match = ending.search(line[-24:])
-    if match and _rare(match[1], frequency):
-        offset = start + max(0, len(line) - 24)
-        if not _OTHERS.search(text, max(0, offset + match.start(1) - 8), offset + match.start(1)):
-            return offset + match.start(1), offset + match.end(1)
+    offset = start + max(0, len(line) - 24)
+    others = match and _OTHERS.search(text, max(0, offset + match.start(1) - 8), offset + match.start(1))
+    if match and not others and may_be(offset + match.start(1), match[1]):
+        return Named(offset + match.start(1), offset + match.end(1), stated=False)
     start, line = lines[0]
     match = alone.match(line)
     if (
@@ -144,7 +168,7 @@ def _signed(text: str, frequency: Callable[[str], int], capital: Callable[[int],
         and len(line.replace(TAKEN, "").strip(" ,。")) == len(match[1])
         and may_be(start + match.start(1), match[1])
     ):
-        return start + match.start(1), start + match.end(1)
+        return Named(start + match.start(1), start + match.end(1), stated=False)
     return None
 
 
@@ -152,7 +176,13 @@ _SENTENCE_END = "。!?…”)~;.】》’"
 
 
 def _closing(
-    text: str, lines: list[tuple[int, str]], word: re.Pattern[str], frequency: Callable[[str], int], capital: Callable[[int], bool]
+    text: str,
+    lines: list[tuple[int, str]],
+    word: re.Pattern[str],
+    frequency: Callable[[str], int],
+    capital: Callable[[int], bool],
+    *,
+    guess: bool,
 ) -> tuple[int, int] | None:
     """A short piece after the last sentence, whatever word it is: in a text that ends its sentences, that is who signs."""
     for number in range(len(lines) - 1, max(-1, len(lines) - 4), -1):
@@ -174,6 +204,10 @@ def _closing(
                 continue
         elif _no_signer(name, frequency):
             continue
+        else:
+            meant = guess or (match["dash"].strip() and _signs(name, frequency))
+            if not (meant or may_be_placed(name, frequency, strong=_phone_behind(text, begin + len(name)))):
+                continue
         before = line[:cut].rstrip() if cut else (lines[number - 1][1].rstrip() if number else "")
         dashed = bool(match["dash"].strip())
         surnamed = name[0] in surnames()[0]
@@ -187,6 +221,16 @@ def _closing(
     return None
 
 
+def _phone_behind(text: str, end: int) -> bool:
+    """Whether a telephone number or an address, of which the characters are taken, stands right behind a place, or on the next line."""
+    return text[end : end + 3].lstrip(" \n,、:;(").startswith(TAKEN)
+
+
+def _signs(name: str, frequency: Callable[[str], int]) -> bool:
+    """Whether a word behind a dash signs a text, as people do under names that they gave themselves: ——夏至."""
+    return name[0] in surnames()[0] and frequency(name) < _BEGINS_WORD
+
+
 def closes(word: str) -> bool:
     """Whether a word that begins like a name goes on like words that answer or close."""
     return _CLOSING.search(word, 1) is not None or word[0] in "都好全"
@@ -197,7 +241,7 @@ def _no_signer(name: str, frequency: Callable[[str], int]) -> bool:
     surnamed = name[0] in surnames()[0] or name[:2] in surnames()[1]
     if _CLOSING.search(name, 1 if surnamed and len(name) < 4 else 0) or is_city(name):
         return True
-    return len(name) > 3 and "·" not in name and (bool(frequency(name)) or sum(char in _FOREIGN for char in name) * 2 < len(name))
+    return len(name) > 3 and "·" not in name and (bool(frequency(name)) or sum(char in FOREIGN for char in name) * 2 < len(name))
 
 
 def _cut_short(text: str, start: int, end: int, frequency: Callable[[str], int]) -> int:

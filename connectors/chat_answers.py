@@ -107,7 +107,7 @@ _OBJECTION = re.compile(
 )
 _NAME_LEAD = re.compile(r"^(?:我叫|我是|我的名字[叫是]|姓名[:： ]?|名字[叫是:： ]?|免贵姓|本人|my name is |i am |i'm )", re.IGNORECASE)
 _SENTENCE = re.compile(r"[。！？!?；;\n，,]")
-_NAME = re.compile(r"^[\u3400-\u9fffA-Za-z·. '\-]{1,40}$")
+_NAME = re.compile(r"^[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323afA-Za-z·. '\-]{1,40}$")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,4}")
 _PHONE = re.compile(r"(?<!\d)\+?\d(?:[ \-]?\d){6,14}(?!\d)")
 _HOME = re.compile(r"[0-9０-９一二三四五六七八九十百]|[栋幢座室号]")

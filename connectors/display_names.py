@@ -35,7 +35,7 @@ _NO_NAMES = frozenset((
 _ORGANISATION = re.compile(
     r"公司|集团|集團|中心|客服|物业|物業|管理|部$|处$|局$|所$|银行|銀行|系统|系統|服务|服務|团队|團隊|小组|小組|邮|郵|官方|通知|平台|委员会|业主|銷售|销售|先生|女士|小姐"
 )
-_HAN_NAME = re.compile(r"[\u4e00-\u9fff]{2,4}")
+_HAN_NAME = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]{2,4}")
 _MINORITY_NAME = re.compile(r"[\u4e00-\u9fff]{2,6}·[\u4e00-\u9fff]{1,8}")
 _LATIN_NAME = re.compile(
     r"[A-Z][a-zà-öø-ÿ'’-]{1,20}(?: [A-Z][a-zà-öø-ÿ'’.-]{0,20}){1,2}|[A-Z][a-zà-öø-ÿ'’-]{1,20}, [A-Z][a-zà-öø-ÿ'’-]{1,20}"

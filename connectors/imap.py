@@ -72,6 +72,14 @@ class Listed:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The bytes of a mail, and when it arrived as the server says (INTERNALDATE); None where it does not."""
+
+    raw: bytes
+    at: datetime | None
+
+
 class _Client(IMAPClient):  # type: ignore[misc]
     """The library's client on our wire."""
 
@@ -182,10 +190,10 @@ class Session:
         """Whether this mail is in the folder."""
         return any(found == uid for found, _ in self._fetch(str(uid), "(UID)", _CHAT_BYTES))
 
-    def fetch(self, uid: int, most_bytes: int) -> bytes:
-        """The bytes of one mail, which is not marked as read. Troubles that are only this mail's: `imap_troubles.MAIL_TROUBLES`."""
+    def fetch(self, uid: int, most_bytes: int) -> Fetched:
+        """One mail, which is not marked as read. Troubles that are only this mail's: `imap_troubles.MAIL_TROUBLES`."""
         try:
-            found = [data for at, data in self._fetch(str(uid), "(UID BODY.PEEK[])", most_bytes + _CHAT_BYTES) if at == uid]
+            found = [data for at, data in self._fetch(str(uid), "(UID INTERNALDATE BODY.PEEK[])", most_bytes + _CHAT_BYTES) if at == uid]
         except Trouble as error:
             if error.code == "refused_command":
                 raise Trouble("fetch_refused", error.detail) from None
@@ -195,7 +203,7 @@ class Session:
             raise Trouble("no_body")
         if len(raw) > most_bytes:
             raise Trouble("too_large", f"{len(raw)}")
-        return bytes(raw)
+        return Fetched(bytes(raw), next((at for data in found if (at := _time(data.get(b"INTERNALDATE")))), None))
 
     def flag(self, uid: int, flag: str) -> None:
         """Sets a flag on a mail."""

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from connectors.base import Accept, Now, Tell
-from connectors.imap import Folder, ImapOptions, Listed, Session
+from connectors.imap import Fetched, Folder, ImapOptions, Listed, Session
 from connectors.imap_troubles import MAIL_TROUBLES, TROUBLES, Trouble
 from connectors.imap_wire import StoppingError, Wake
 from connectors.mail_identity import mail_key
 from models.errors import BadSetting, JiesuError, TryLater
-from models.mailbox import Entry, MailState, Place
+from models.mailbox import DUPLICATE, Entry, MailState, Place
 from models.submission import Channel, Submission
 
 
@@ -87,6 +87,10 @@ class Ledger(Protocol):
 
     def highest(self, generation: int) -> int:
         """The highest UID in the ledger; 0 where there is none."""
+        ...
+
+    def brought(self, submission_id: int) -> tuple[int, int] | None:
+        """UIDVALIDITY and UID under which this mailbox handed a submission in; None where it came on another way."""
         ...
 
     def write(self, generation: int, entries: Sequence[Entry]) -> None:
@@ -268,7 +272,7 @@ class MailboxDoor:
         try:
             if entry.size > self._options.max_bytes:
                 raise Trouble("too_large", str(entry.size))
-            raw = session.fetch(entry.uid, self._options.max_bytes)
+            mail = session.fetch(entry.uid, self._options.max_bytes)
         except Trouble as trouble:
             if trouble.code in MAIL_TROUBLES:
                 self._not_taken(session, place, entry, trouble)
@@ -277,7 +281,7 @@ class MailboxDoor:
             self._put_off(place, entry, Trouble("too_large" if trouble.code == "too_much" else "broke_off", trouble.code))
             raise
         try:
-            receipt = self._accept(self._submission(raw, place, entry.uid))
+            receipt = self._accept(self._submission(mail, place, entry.uid))
         except TryLater as error:
             if error.code != "not_accepted":
                 # The store is away, and the mail not to blame.
@@ -285,19 +289,31 @@ class MailboxDoor:
             self._put_off(place, entry, Trouble("not_accepted"))
             return 0
         after = "pending" if self._options.after != "nothing" else ""
-        line = Entry(entry.uid, MailState.TAKEN, self._now(), size=len(raw), attempts=entry.attempts, number=receipt.number, after=after)
+        # After a crash before the ledger was written the same mail is offered again: it is known, and no other's copy.
+        copied = receipt.duplicate and self._ledger.brought(receipt.submission_id) != (place.validity, entry.uid)
+        line = Entry(
+            entry.uid,
+            MailState.TAKEN,
+            self._now(),
+            size=len(mail.raw),
+            attempts=entry.attempts,
+            code=DUPLICATE if copied else "",
+            number=receipt.number,
+            after=after,
+        )
         self._ledger.write(place.generation, [line])
         if after:
             self._put_away(session, place, line)
         return 1
 
-    def _submission(self, raw: bytes, place: Place, uid: int) -> Submission:
-        mail_from = _return_path(raw)
+    def _submission(self, mail: Fetched, place: Place, uid: int) -> Submission:
+        raw, mail_from = mail.raw, _return_path(mail.raw)
         return Submission(
             channel=Channel.EMAIL,
             raw=raw,
             media_type="message/rfc822",
-            source_key=mail_key(raw, mail_from or ""),
+            # By the server's clock, which says the same whenever the mail is offered again: numbered anew, moved back, or after a crash.
+            source_key=mail_key(raw, mail_from or "", mail.at),
             received_at=self._now(),
             envelope={
                 "door": "imap",

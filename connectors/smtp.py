@@ -21,7 +21,7 @@ from aiosmtpd.smtp import MISSING, SMTP, Envelope, Session
 from connectors.base import LogIn, Now, Offer
 from connectors.mail_identity import mail_key
 from connectors.smtp_connection import UNREAD_SECONDS, Connection
-from connectors.smtp_recipients import Recipients
+from connectors.smtp_recipients import Recipients, is_mailbox
 from models.errors import JiesuError
 from models.submission import Channel, Receipt, Submission
 
@@ -220,6 +220,8 @@ class SmtpDoor:
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """Refuses unknown recipients, and the one after the last allowed for now: he is sent the mail again (RFC 5321 4.5.3.1.10)."""
+        if not is_mailbox(address):
+            return "553 5.1.3 Error: malformed address"
         if len(envelope.rcpt_tos) >= self._options.max_recipients:
             return "452 4.5.3 Too many recipients"
         if not self._options.recipients.takes(_clean(address)):
@@ -276,13 +278,14 @@ class SmtpDoor:
         raw = cast(bytes, envelope.content)
         mail_from = _clean(envelope.mail_from or "")
         recipients = [_clean(address) for address in envelope.rcpt_tos]
+        now = self._now()
         return Submission(
             channel=Channel.EMAIL,
             raw=raw,
             media_type="message/rfc822",
             # A sender that lost our 250 sends the mail again (threats: row 4), and a copy may lie in a mailbox that we look into.
-            source_key=mail_key(raw, mail_from),
-            received_at=self._now(),
+            source_key=mail_key(raw, mail_from, now),
+            received_at=now,
             envelope={
                 "door": "smtp",
                 "mail_from": "" if mail_from == "<>" else mail_from,

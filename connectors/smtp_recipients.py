@@ -15,6 +15,16 @@ def bare(address: str) -> str:
     return f"{local.partition('+')[0]}{at}{domain.rstrip('.')}".lower()
 
 
+def is_mailbox(address: str) -> bool:
+    """Whether somebody can be meant by a recipient at all: a mailbox, in UTF-8 (RFC 6531), mostly with a domain (RFC 5321 4.1.2, 4.5.1).
+
+    A null path takes no mail, and bytes that are no UTF-8 arrive as lone surrogates.
+    """
+    local, at, domain = address.rpartition("@") if "@" in address else (address, "", "")
+    readable = not any("\ud800" <= char <= "\udfff" for char in address)
+    return readable and local.strip("<> ") != "" and bool(domain) == bool(at)
+
+
 @dataclass(frozen=True, slots=True)
 class Recipients:
     """The recipients of one door.

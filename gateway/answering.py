@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from gateway.languages import language_of
+from gateway.links import without_links
 from gateway.plan import Plan
-from gateway.store import answers, complaints, fence
+from gateway.store import answers, complaints, fence, unread
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.engine import Store
 from gateway.ticket import Triaged
@@ -164,7 +165,7 @@ class Answering:
         """The answer that `tell` would keep, for looking at. Raises `Refused` when there is no such complaint."""
         complaint = complaints.load(conn, [number]).get(number)
         if complaint is None:
-            raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
+            raise unread.lacking(conn, number)
         complaints.not_erased(complaint)
         said = [message for message in complaints.conversation(conn, [number])[number] if not message.aside]
         staff = told is Told.STAFF
@@ -261,8 +262,8 @@ class Answering:
         known = self._plan.departments.get(department)
         return {
             "number": complaint.number,
-            "title": _without_links(title)[:60],
-            "name": _without_links(name or "")[:30] or ("customer" if english else ""),
+            "title": without_links(_one_line(title))[:60],
+            "name": without_links(_one_line(name or ""))[:30] or ("customer" if english else ""),
             "department": (known.name_en if english else known.name) if known else ("our customer service" if english else "客服"),
             "due": self._spelt(due, english=english) if due else "",
             "text": text,
@@ -291,14 +292,6 @@ def new_message_id(from_address: str) -> str:
 def _plain(text: str) -> str:
     """Text without controls, its lines ended alike."""
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")).strip()
-
-
-# A subject comes back to whoever stands in From, and anybody can be put there: nobody advertises through us.
-_LINK = re.compile(r"(?:https?://|www\.)[^\s，。；、）】》]*", re.IGNORECASE)
-
-
-def _without_links(text: str) -> str:
-    return " ".join(_LINK.sub("…", _one_line(text)).split())
 
 
 def _one_line(text: Any) -> str:

@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.examples import Examples
 from gateway.oplog import OperatorLog
 from gateway.plan import Plan
-from gateway.store import complaints, corrections, rounds, threads
+from gateway.store import complaints, corrections, rounds, threads, unread
 from gateway.store import examples as training_store
 from gateway.store.engine import Store
 from models.correction import Correction, Source
@@ -65,7 +65,7 @@ class Correcting:
             number = threads.resolve(conn, number)
             complaint = complaints.load(conn, [number], hold=True).get(number)
             if complaint is None:
-                raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
+                raise unread.lacking(conn, number)
             complaints.not_erased(complaint)
             body = complaints.latest_verdict(conn, number)
             if body is None or complaint.klass is None:

@@ -11,13 +11,28 @@ from typing import Any
 from gateway import rules, ticket
 from gateway.caution import Caution
 from gateway.correcting import Corrected, Correcting
-from gateway.store import answers, attachments, calls, complaints, corrections, desk, examples, jobs, statuses, talks, threads, trackers
+from gateway.store import (
+    answers,
+    attachments,
+    calls,
+    complaints,
+    corrections,
+    desk,
+    examples,
+    jobs,
+    statuses,
+    talks,
+    threads,
+    trackers,
+    unread,
+)
 from gateway.store.answers import Try
 from gateway.store.calls import EarlierRow
 from gateway.store.complaints import ComplaintRow, MessageRow
 from gateway.store.desk import Decided, Listed, Original, Sent, Told, View
 from gateway.store.engine import Store
 from gateway.store.jobs import ParkedJob
+from gateway.store.unread import Unread
 from models.answer import Answer
 from models.assignment import Priority
 from models.attachment import StoredAttachment
@@ -115,6 +130,16 @@ class Desk:
         """How many wait in all."""
         with self._store.read() as conn:
             return corrections.waiting_count(conn)
+
+    def look(self, number: str) -> Story | Unread | None:
+        """A complaint with everything, or what waits under a number and is not read; None when it was never given."""
+        # It may be read between the two looks.
+        return self.story(number) or self.unread(number) or self.story(number)
+
+    def unread(self, number: str) -> Unread | None:
+        """What was taken in under a number and is not read."""
+        with self._store.read() as conn:
+            return unread.find(conn, number)
 
     def story(self, number: str) -> Story | None:
         """A complaint with everything; None when there is none of this number. A number that was joined to another leads there."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.table import Table
 
-from gateway import config
+from gateway import config, terminal
 from gateway.terminal import err, out
 from models.errors import BadSetting, Refused
 
@@ -93,8 +93,9 @@ def rotate(
     with _with_operating() as app:
         until = app.redelivery.rotate(name, timedelta(hours=hours), by=_who(), end_former=end_former)
         file = app.endpoints.get(name).keyring.file
-    out.print(f"新密钥在 {file}，旧密钥到 {until.isoformat(timespec='minutes')} 为止仍有效。", markup=False)
-    out.print(f"The new secret is in {file}; the former one is good until {until.isoformat(timespec='minutes')}.", markup=False)
+    told = terminal.local_time(until, ZoneInfo(config.load().general.timezone))
+    out.print(f"新密钥在 {file}，旧密钥到 {told} 为止仍有效。", markup=False)
+    out.print(f"The new secret is in {file}; the former one is good until {told}.", markup=False)
 
 
 @endpoints_cli.command()

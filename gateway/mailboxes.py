@@ -21,7 +21,7 @@ from gateway.clock import Clock
 from gateway.config import Settings
 from gateway.oplog import OperatorLog
 from gateway.sections_mailbox import Mailbox
-from gateway.store import mailboxes
+from gateway.store import mailboxes, submissions
 from gateway.store.engine import Store
 from models.errors import BadSetting, Refused, TryLater
 from models.mailbox import Entry, Health, Place
@@ -82,6 +82,12 @@ class StoreLedger:
         """The highest UID in the ledger."""
         with self._store.read() as conn:
             return mailboxes.highest(conn, self._name, generation)
+
+    def brought(self, submission_id: int) -> tuple[int, int] | None:
+        """Under which UIDVALIDITY and UID this mailbox handed a submission in."""
+        with self._store.read() as conn:
+            told = submissions.outlines(conn, [submission_id])[submission_id].envelope
+        return (told["validity"], told["uid"]) if told.get("mailbox") == self._name else None  # type: ignore[return-value]
 
     def write(self, generation: int, entries: Sequence[Entry]) -> None:
         """Writes lines."""

@@ -6,11 +6,12 @@ import json
 from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 
-from gateway import config
+from gateway import config, terminal
 from gateway.terminal import err, out
 from models.errors import Refused
 
@@ -47,15 +48,16 @@ def mailboxes_(
             markup=False,
         )
         return
+    zone = ZoneInfo(settings.general.timezone)
     table = Table()
-    for heading in ("邮箱 mailbox", "状态 state", "上次成功 last success", "受理 taken", "搁置 aside", "上次出错 last error"):
+    for heading in ("邮箱 mailbox", "状态 state", "上次成功 last success", "新受理 new", "重复 known", "搁置 aside", "上次出错 last error"):
         table.add_column(heading, overflow="fold")
     for one in found:
         mails = counts.get(one.name, {})
         state = "正常 up" if one.up else "还没看过 not looked into yet" if one.looked_at is None else f"失败 failing ({one.failures})"
-        last = f"{one.succeeded_at:%Y-%m-%d %H:%M:%S} UTC" if one.succeeded_at else "—"
+        last = terminal.local_time(one.succeeded_at, zone)
         error = f"{one.zh} / {one.en}" if one.code and not one.up else ""
-        cells = (one.name, state, last, mails.get("taken", 0), mails.get("aside", 0), error)
+        cells = (one.name, state, last, mails.get("taken", 0), mails.get("duplicate", 0), mails.get("aside", 0), error)
         table.add_row(*(str(cell).replace("[", r"\[") for cell in cells))
     out.print(table)
 

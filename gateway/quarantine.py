@@ -72,6 +72,11 @@ class Quarantine:
             )
         return told
 
+    def count(self) -> int:
+        """How much is parked."""
+        with self._store.read() as conn:
+            return sum(jobs.parked_by_reason(conn).values())
+
     def raw(self, job_id: int) -> Raw | None:
         """The bytes of the submission that a parked job is about; None where there is none."""
         with self._store.read() as conn:

@@ -9,7 +9,7 @@ from typing import Any
 from connectors.base import Standing
 from gateway import ticket
 from gateway.plan import Plan
-from gateway.store import answers, complaints, corrections, desk, jobs, statuses, threads, trackers
+from gateway.store import answers, complaints, corrections, desk, jobs, statuses, threads, trackers, unread
 from gateway.store.complaints import ComplaintRow
 from gateway.store.engine import Store
 from models.verdict import Decision
@@ -49,7 +49,16 @@ class Records:
         )
 
     def whole(self, number: str) -> dict[str, Any] | None:
-        """A complaint with everything, for the API; None when there is none of this number."""
+        """A complaint with everything, for the API; of one that is not read that it was received, and why; None for no number of ours."""
+        # It may be read between the two looks.
+        return self._complaint(number) or self._unread(number) or self._complaint(number)
+
+    def _unread(self, number: str) -> dict[str, Any] | None:
+        with self._store.read() as conn:
+            found = unread.find(conn, number)
+        return ticket.unread_json(found) if found else None
+
+    def _complaint(self, number: str) -> dict[str, Any] | None:
         with self._store.read() as conn:
             number = threads.resolve(conn, number)
             complaint = complaints.load(conn, [number]).get(number)

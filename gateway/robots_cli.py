@@ -5,11 +5,12 @@ from __future__ import annotations
 import getpass
 import json
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 
-from gateway import config
+from gateway import config, terminal
 from gateway.terminal import out
 from models.errors import Refused
 
@@ -39,11 +40,12 @@ def list_(
             markup=False,
         )
         return
+    zone = ZoneInfo(config.load().general.timezone)
     table = Table()
     for heading in ("名称 name", "方式 kind", "发往 to", "等待 waiting", "搁置 parked", "上次发出 last told", "最近错误 last error"):
         table.add_column(heading, overflow="fold")
     for state in states:
-        told = f"{state.last_told.at:%Y-%m-%d %H:%M:%S} UTC" if state.last_told else "—"
+        told = terminal.local_time(state.last_told.at if state.last_told else None, zone)
         error = ""
         if state.robot.off:
             error = " / ".join(state.robot.off)

@@ -7,13 +7,15 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config
+from gateway import config, terminal
 from gateway.terminal import out
 from models.errors import BadSetting, Refused
 from models.verdict import ComplaintClass
@@ -36,7 +38,7 @@ def review(
 ) -> None:
     """等待人工判定的投诉，最该先看的在前。 Complaints that wait for a person, the most useful first."""
     with opened_app() as app:
-        queue = app.records.waiting(limit)
+        queue, zone = app.records.waiting(limit), ZoneInfo(app.settings.general.timezone)
     if as_json:
         sys.stdout.write(json.dumps(queue, ensure_ascii=False, indent=1) + "\n")
         return
@@ -49,11 +51,57 @@ def review(
     for one in queue["complaints"]:
         chances = one["probabilities"] or {}
         candidates = "  ".join(f"{ComplaintClass(name).zh} {chances.get(name, 0):.0%}" for name in one["candidates"] or ())
-        cells = (one["number"], one["channel"], one["received_at"], one["title"][:40], candidates, " ".join(one["risk"] or ()))
+        at = terminal.local_time(datetime.fromisoformat(one["received_at"]), zone)
+        cells = (one["number"], one["channel"], at, one["title"][:40], candidates, " ".join(one["risk"] or ()))
         # What customers wrote is text, never markup.
         table.add_row(*(str(cell).replace("[", r"\[") for cell in cells))
     wide(table)
     out.print(f"共 {queue['waiting']} 件等待判定。 {queue['waiting']} wait in all.")
+
+
+def show(
+    number: Annotated[str, typer.Argument(help="投诉编号。 The complaint's number.", metavar="NUMBER")],
+    as_json: AsJson = False,
+) -> None:
+    """一件投诉办到哪一步；还没读或读不了的也说明。 Where a complaint stands; also one that is not read, or cannot be, and why."""
+    number = number.strip().upper()
+    with opened_app() as app:
+        whole = app.records.whole(number) if number.isascii() and number.isprintable() else None
+        zone, departments = ZoneInfo(app.settings.general.timezone), app.plan.departments
+    if whole is None:
+        raise Refused("no_such_complaint", f"没有编号为 {number[:40]} 的投诉", f"there is no complaint {number[:40]}")
+    if as_json:
+        sys.stdout.write(json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
+        return
+    if "unread" in whole:
+        for part in whole["unread"]["parts"]:
+            _show_unread(number, whole["unread"]["channel"], part, zone)
+        return
+    joined = f"（{number} 已并入 joined）" if whole["number"] != number else ""
+    out.print(f"{whole['number']}{joined}  {whole['state']}", markup=False)
+    if verdict := whole["verdict"]:
+        klass, assigned = ComplaintClass(verdict["primary"]), whole["assignment"]["department"]
+        department = departments[assigned["code"]].name_en if assigned["code"] in departments else ""
+        due = terminal.local_time(datetime.fromisoformat(whole["assignment"]["reply_due"]), zone)
+        out.print(f"  {klass.zh} {klass.value}  {assigned['name']} {department}  答复时限 reply due {due}", markup=False)
+    for message in whole["conversation"]:
+        at = terminal.local_time(datetime.fromisoformat(message["received_at"]), zone)
+        out.print(f"  {at}  {message['title'][:60]}", markup=False)
+
+
+def _show_unread(number: str, channel: str, part: dict[str, Any], zone: ZoneInfo) -> None:
+    at = terminal.local_time(datetime.fromisoformat(part["received_at"]), zone)
+    out.print(f"{number}  {at}  {_CHANNELS[channel]}  {part['size']:,} 字节 bytes", markup=False)
+    if part["state"] == "waiting":
+        out.print("  已收到，还没有读完，请稍候。 Received, not read yet; wait a moment.")
+        return
+    out.print(f"  已收到，内容无法读取，已搁置：{part['zh']}（{part['code']}）", markup=False)
+    out.print(f"  received, cannot be read, parked: {part['en']} ({part['code']})", markup=False)
+    out.print(
+        f"  原文完整保存：控制台“搁置”页可下载；排除原因后 jiesu replay {part['job']} 从原文重读。\n"
+        f"  The bytes are kept whole: download them under Parked; once the cause is mended, jiesu replay {part['job']} reads them again.",
+        markup=False,
+    )
 
 
 def correct(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,3 +25,8 @@ def bar(total: int | None = None) -> Iterator[Callable[[str, float], None]]:
             progress.update(task, description=what, completed=done if total else round(done * 100))
 
         yield tell
+
+
+def local_time(at: datetime | None, zone: ZoneInfo) -> str:
+    """A time as the console shows it, in the zone of the settings, and which zone that is; a dash where there is none."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if at else "—"

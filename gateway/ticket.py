@@ -11,9 +11,10 @@ from typing import Any
 from classifiers.agent_conduct import conduct_of
 from gateway.call_records import call_back_of
 from gateway.store.complaints import ComplaintRow, MessageRow
+from gateway.store.unread import Unread
 from models.answer import Answer
 from models.assignment import Assignment
-from models.complaint import Customer
+from models.complaint import ComplaintState, Customer
 from models.correction import Correction
 from models.status import Status
 from models.verdict import ComplaintClass, Decision, Reason, Risk, Verdict
@@ -236,6 +237,37 @@ def status_json(status: Status) -> dict[str, Any]:
         "by": report.by,
         "customer_text": report.customer_text,
         "internal_text": report.internal_text,
+    }
+
+
+def unread_json(found: Unread) -> dict[str, Any]:
+    """A number of which nothing is read yet, shaped like a complaint that was received and not sorted, with `unread` beside it."""
+    nothing: dict[str, Any] = {key: [] for key in ("corrections", "answers", "joined", "statuses", "tickets", "conversation")}
+    return {
+        "verdict": {},
+        "assignment": {},
+        "customer": {},
+        **nothing,
+        "number": found.number,
+        "state": ComplaintState.RECEIVED.value,
+        "unread": {
+            "state": "parked" if found.parked else "waiting",
+            "channel": found.channel.value,
+            "received_at": iso(found.received_at),
+            "parts": [
+                {
+                    "state": "parked" if part.parked else "waiting",
+                    "received_at": iso(part.received_at),
+                    "size": part.size,
+                    "job": part.job,
+                    "attempts": part.attempts,
+                    "code": part.code or None,
+                    "zh": part.zh,
+                    "en": part.en,
+                }
+                for part in found.parts
+            ],
+        },
     }
 
 

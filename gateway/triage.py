@@ -317,6 +317,7 @@ def query(complaint: ComplaintRow, messages: Sequence[MessageRow]) -> Query:
         title=complaint.title,
         context="\n".join(message.text for message in messages),
         channel=complaint.channel.value,
+        sender=next((message.hints.name for message in reversed(messages) if message.hints.name), ""),
     )
 
 

@@ -22,6 +22,10 @@ class MailState(StrEnum):
     GONE = "gone"
 
 
+# The code of a mail that was taken and known already: it came by SMTP too, was moved back, or is numbered anew.
+DUPLICATE = "duplicate"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the ledger: one mail of one generation of a mailbox.
@@ -30,7 +34,7 @@ class Entry:
     size:      in bytes, as the server says.
     attempts:  failed tries to fetch it.
     next_try:  when it is tried again, where `state` is WAITING.
-    code:      of `connectors.imap.TROUBLES`, where it was not taken.
+    code:      of `connectors.imap.TROUBLES`, where it was not taken; `DUPLICATE`, or nothing, where it was.
     reason:    the same in words, Chinese and English.
     number:    of the complaint that it became.
     after:     what is still to be done with it in the mailbox: `pending`, `done`, `failed`, or empty.

@@ -346,7 +346,7 @@ class _Conversation:
         self.server.on_fetch(mail.uid)
         wrong = self.server.wrong
         size = wrong.huge_literal or len(mail.raw)
-        self.say(f"* {place} FETCH (UID {mail.uid} BODY[] {{{size}}}")
+        self.say(f'* {place} FETCH (UID {mail.uid} INTERNALDATE "{mail.date}" BODY[] {{{size}}}')
         if wrong.half_literals > 0:
             wrong.half_literals -= 1
             self.connection.sendall(mail.raw[: len(mail.raw) // 2])

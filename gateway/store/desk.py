@@ -22,7 +22,7 @@ from models.verdict import ComplaintClass, Risk
 # Words and risks are looked for among so many complaints: those at the head of the queue, or the newest ones.
 LOOKED_AT = 10_000
 # How a complaint's number is spelt.
-_NUMBER = re.compile(r"TS-\d{8}-\d{4,9}", re.IGNORECASE | re.ASCII)
+NUMBER = re.compile(r"TS-\d{8}-\d{4,9}", re.IGNORECASE | re.ASCII)
 # So much of a message is read for a line of the list.
 _HEAD_CHARS = 200
 # Events that say what the story says anyway.
@@ -85,7 +85,7 @@ def page(store: Store, conn: Connection, view: View, limit: int) -> list[Listed]
     found = [_has(store, word) for word in view.words]
     if view.risk:
         found.append(_risks(view.risk))
-    if len(view.words) == 1 and _NUMBER.fullmatch(view.words[0]):
+    if len(view.words) == 1 and NUMBER.fullmatch(view.words[0]):
         # The whole number of a complaint finds it at once, wherever it is.
         found = [c.number == threads.resolve(conn, view.words[0].upper())]
     elif found:

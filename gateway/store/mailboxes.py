@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, update
 
 from gateway.store.engine import Store
-from models.mailbox import Entry, Health, MailState, Place
+from models.mailbox import DUPLICATE, Entry, Health, MailState, Place
 from models.tables import mailbox_mails, mailboxes
 
 # No database takes any number of parameters.
@@ -183,11 +183,16 @@ def unmoved(conn: Connection, name: str, generation: int) -> list[Entry]:
 
 
 def counts(conn: Connection) -> dict[str, dict[str, int]]:
-    """How many mails there are of each mailbox, by state; `failed` are those that could not be moved or flagged."""
+    """How many mails there are of each mailbox, by state; of those taken, `duplicate` were known already and `taken` were new.
+
+    `failed` are those that could not be moved or flagged.
+    """
     found: dict[str, dict[str, int]] = {}
-    grouped = select(mailbox_mails.c.mailbox, mailbox_mails.c.state, func.count()).group_by(mailbox_mails.c.mailbox, mailbox_mails.c.state)
-    for name, state, count in conn.execute(grouped):
-        found.setdefault(name, {})[state] = count
+    m = mailbox_mails.c
+    known = and_(m.state == MailState.TAKEN.value, func.coalesce(m.code, "") == DUPLICATE)
+    state = case((known, DUPLICATE), else_=m.state)
+    for name, what, count in conn.execute(select(m.mailbox, state, func.count()).group_by(m.mailbox, state)):
+        found.setdefault(name, {})[what] = count
     unmoved = select(mailbox_mails.c.mailbox, func.count()).where(mailbox_mails.c.after == "failed").group_by(mailbox_mails.c.mailbox)
     for name, count in conn.execute(unmoved):
         found.setdefault(name, {})["failed"] = count

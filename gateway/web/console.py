@@ -17,7 +17,8 @@ from starlette.datastructures import QueryParams
 from gateway import ticket
 from gateway.bootstrap import App
 from gateway.desk import Page, Story
-from gateway.store.desk import LOOKED_AT, After, Listed, View
+from gateway.store.desk import LOOKED_AT, NUMBER, After, Listed, View
+from gateway.store.unread import Unread
 from gateway.web import console_view
 from gateway.web.console_door import Door, Visit, Wrong, safe_next
 from gateway.web.console_timeline import timeline
@@ -37,11 +38,17 @@ def routes(app: App, door: Door) -> tuple[APIRouter, Callable[[Visit, str, str],
     """The review queue, a complaint, and what is done to it; and the page of a complaint with a draft in it, for whoever writes one."""
     router = APIRouter(prefix="/console", include_in_schema=False)
 
-    async def story_of(number: str) -> Story:
+    async def look(number: str) -> Story | Unread:
         # A number is of plain letters; PostgreSQL cannot even be asked for one with NUL in it.
-        found = await anyio.to_thread.run_sync(app.desk.story, number) if number.isascii() and number.isprintable() else None
+        found = await anyio.to_thread.run_sync(app.desk.look, number) if number.isascii() and number.isprintable() else None
         if found is None:
             raise Wrong(404, "wrong.not_found")
+        return found
+
+    async def story_of(number: str) -> Story:
+        found = await look(number)
+        if isinstance(found, Unread):
+            raise Wrong(409, "unread.first", number=found.number)
         return found
 
     def item_values(visit: Visit, story: Story, query: Mapping[str, str]) -> dict[str, Any]:
@@ -76,8 +83,11 @@ def routes(app: App, door: Door) -> tuple[APIRouter, Callable[[Visit, str, str],
             return door.page(visit, "console_rows.html", **values)
         opened = asked.get("open") or (found.listed[0].number if found.listed else "")
         story = await story_of(opened) if opened else None
+        # A number that somebody was told is found, whatever became of it so far.
+        asked_for = "" if found.listed or len(view.words) != 1 else view.words[0].upper()
+        unread = await anyio.to_thread.run_sync(app.desk.unread, asked_for) if NUMBER.fullmatch(asked_for) else None
         item = item_values(visit, story, query) if story else {"story": None}
-        values |= {"opened": opened, "chosen": bool(asked.get("open")), "undo": await undo_of(visit)}
+        values |= {"unread": unread, "opened": opened, "chosen": bool(asked.get("open")), "undo": await undo_of(visit)}
         return door.page(visit, "console_queue.html", **(values | item))
 
     @router.get("/complaints/{number}/item")
@@ -89,7 +99,9 @@ def routes(app: App, door: Door) -> tuple[APIRouter, Callable[[Visit, str, str],
     @router.get("/complaints/{number}")
     async def complaint(number: str, request: Request) -> Response:
         visit = await door.enter(request)
-        story = await story_of(number)
+        story = await look(number)
+        if isinstance(story, Unread):
+            return door.page(visit, "console_unread.html", unread=story, lead=visit.may(Role.LEAD), acts=visit.may(Role.OPERATOR))
         if story.complaint.number != number:
             # The number that a mail was given before it was joined.
             return RedirectResponse(f"/console/complaints/{story.complaint.number}", 303)

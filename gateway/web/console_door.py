@@ -118,6 +118,8 @@ class Door:
             ("warning.robots", self._app.alarms.robots.failing(), "/console/robots"),
         ]
         warnings = tuple((say(key, names=", ".join(names)), page) for key, names, page in told if names)
+        if parked := self._app.quarantine.count():
+            warnings = (*warnings, (say("warning.parked", n=parked), "/console/parked"))
         troubles = dict.fromkeys([*self._app.redelivery.troubles(), *self._app.polls.failing()])
         return warnings, tuple(troubles)
 

@@ -15,6 +15,7 @@ from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
 from gateway.web.robot_words import ROBOT_WORDS
 from gateway.web.talk_words import TALK_WORDS
+from gateway.web.unread_words import UNREAD_WORDS
 
 Language = Literal["zh", "en"]
 
@@ -316,6 +317,7 @@ class Say:
             or CALL_WORDS.get(key)
             or MAILBOX_WORDS.get(key)
             or TALK_WORDS.get(key)
+            or UNREAD_WORDS.get(key)
             or HANDOFF_WORDS.get(key)
             or ROBOT_WORDS.get(key)
             or LEARNING_WORDS[key]

@@ -25,8 +25,8 @@ MAILBOX_WORDS: Mapping[str, tuple[str, str]] = {
     "mailboxes.failures": ("连续失败 {n} 次，始于", "{n} failures in a row, since"),
     "mailboxes.last_error": ("上次出错", "Last error"),
     "mailboxes.counts": (
-        "受理 {taken} 封，搁置 {aside} 封，待重试 {waiting} 封",
-        "{taken} taken in, {aside} aside, {waiting} to be tried again",
+        "新受理 {taken} 封，重复 {known} 封，搁置 {aside} 封，待重试 {waiting} 封",
+        "{taken} newly taken in, {known} known already, {aside} aside, {waiting} to be tried again",
     ),
     "mailboxes.left": (
         "另有 {n} 封早于首次启动时选定的范围，没有收取。",

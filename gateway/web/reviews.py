@@ -23,7 +23,9 @@ _MOST = 200
 _STATUS = {
     **dict.fromkeys(("no_such_complaint", "no_such_model", "no_such_retraining", "no_such_example"), 404),
     **dict.fromkeys(("no_such_call", "no_such_mailbox", "no_such_robot", "not_parked"), 404),
-    **dict.fromkeys(("not_sorted_yet", "is_champion", "rejected", "stale_gate", "nothing_before", "nothing_to_undo", "robot_busy"), 409),
+    **dict.fromkeys(
+        ("not_read", "not_sorted_yet", "is_champion", "rejected", "stale_gate", "nothing_before", "nothing_to_undo", "robot_busy"), 409
+    ),
     "erased": 410,
 }
 

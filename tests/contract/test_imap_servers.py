@@ -404,3 +404,20 @@ def test_two_nodes_share_the_mailboxes_and_one_inherits(
     b.stop()
     assert time.monotonic() - began < 5
     a.stop()
+
+
+def test_what_a_form_sends_again_next_month_is_another_mail_and_is_known_under_new_numbers(server: ImapServer, rig: Rig) -> None:
+    # Neither Date nor Message-ID nor anything else that tells them apart, as forms on web sites send.
+    form = b"From: form@site.example\r\nSubject: lift\r\n\r\nthe lift is broken\r\n"
+    server.arrive(form)
+    rig.look()
+    server.arrive(form)
+    server.mails[-1].date = "23-Dec-2026 09:00:00 +0800"
+    rig.look()
+    assert rig.committed() == [form, form]
+    # Weeks later all are offered under new numbers.
+    server.validity += 1
+    rig.clock.move(days=60)
+    rig.restart()
+    rig.look()
+    assert rig.committed() == [form, form]

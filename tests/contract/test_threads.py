@@ -470,10 +470,13 @@ def test_the_subject_of_an_acknowledgement_is_the_matter_alone(small: AnsweringH
     small.mail(subject="Re: 转发：FW: 定金纠纷")
     assert small.mailer.taken[0].message["Subject"].startswith("已收到您的投诉：定金纠纷 [TS-")
     # Nobody advertises through us to whom he puts into From.
-    small.mail(subject="买 https://evil.example/x?y 便宜", From="www.evil.example 点我 <o'brien@mail.example>")
-    letter = small.mailer.taken[1]
-    assert letter.rcpt_tos == ["o'brien@mail.example"]
-    assert "evil" not in str(letter.message["Subject"]) + str(letter.message.get_content())
+    for place, subject in enumerate(
+        ("买 https://evil.example/x?y 便宜", "访问 evil.com/x 领取", "访问evil.cn领取", "加 win@evil.com 领取"), 1
+    ):
+        small.mail(subject=subject, From=f"www.evil.example 点我 <o'brien{place}@mail.example>")
+        letter = small.mailer.taken[place]
+        assert letter.rcpt_tos == [f"o'brien{place}@mail.example"]
+        assert "evil" not in str(letter.message["Subject"]) + str(letter.message.get_content())
 
 
 def test_a_mail_that_is_read_once_more_changes_nothing(small: AnsweringHouse) -> None:

@@ -15,13 +15,16 @@ from typing import Any
 
 from answering_house import message
 from console_house import complain, person
-from fakes import FakeSender, eventually
+from fakes import FakeChampion, FakeSender, eventually
 from mailboxes import PASSWORD, MailServer, Taken
 from running import RunningGateway
 from serving import Serving
 from trackers import RunningTracker
 
 from benchmarks.programs import free_port
+from classifiers import trained_model
+from classifiers.reading import shipped_reader
+from gateway import champion
 from gateway.store import jobs
 from models.answer import AnswerState
 from models.staff import Role, Scope
@@ -44,6 +47,21 @@ def send(address: tuple[str, int], raw: bytes, mail_from: str = "lin@mail.exampl
 
 def text_of(letter: Taken) -> str:
     return str(letter.message.get_content())
+
+
+def test_a_letter_greets_who_wrote_it_or_nobody(tmp_path: Path) -> None:
+    # Names are found by what really reads the texts.
+    trained = champion.shipped(None)
+    real = FakeChampion(trained_model.load(trained.data, trained.card, reader=shipped_reader()))  # type: ignore[arg-type]
+    with MailServer() as server, RunningGateway(tmp_path, champion=real, **server.settings()) as gateway:
+        stated = "我是朱镕𠮷，厨房漏水，没有人来修。"
+        mails = {"a": ("李四", "厨房漏水，没有人来修。\n失望"), "b": ("往事随风", "厨房漏水，没有人来修。\n失望"), "c": ("李四", stated)}
+        numbers = {box: complain(gateway, text, "漏水", f"{name} <{box}@mail.example>") for box, (name, text) in mails.items()}
+        letters = {one.rcpt_tos[0][0]: text_of(one) for one in eventually(lambda: server.taken if len(server.taken) == 3 else None)}  # type: ignore[attr-defined]
+        greetings = {box: re.findall(r".*您好", letter)[0] for box, letter in letters.items()}
+        assert greetings == {"a": "李四您好", "b": "您好", "c": "朱镕𠮷您好"}
+        names = {box: story.complaint.customer.name for box, number in numbers.items() if (story := gateway.app.desk.story(number))}
+        assert names == {"a": "李四", "b": None, "c": "朱镕𠮷"}
 
 
 def test_from_a_mail_to_the_answer_of_staff_and_back(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from console_house import Visitor, person
@@ -159,6 +161,12 @@ def test_the_commands_say_how_mailboxes_do_and_what_is_wrong(house: House) -> No
     assert rows["good"]["up"] is True
     assert rows["good"]["mails"]["aside"] == 1
     assert (rows["bad"]["up"], rows["bad"]["code"]) == (False, "login_refused")
+    # At the operator's own time, as the console has it.
+    at = datetime.fromisoformat(rows["good"]["succeeded_at"]).astimezone(ZoneInfo("Asia/Shanghai"))
+    shown = run("mailboxes").stdout
+    assert f"{at:%Y-%m-%d %H:}" in shown
+    assert "CST" in shown
+    assert "UTC" not in shown
     fine = run("mailboxes", "check", "good")
     assert fine.returncode == 0, fine.stderr
     assert "IDLE" in fine.stdout

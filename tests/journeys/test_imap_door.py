@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from console_house import person as person_at
 from dovecot import PASSWORD, Dovecot
 from fakes import eventually
 from imap_house import box, health, letter, looked, settings, taken, user
@@ -17,6 +18,7 @@ from running import RunningGateway
 from connectors import mailbox
 from models.errors import TryLater
 from models.mailbox import MailState
+from models.staff import Role
 from models.submission import Channel, Submission
 
 
@@ -142,6 +144,9 @@ def test_a_mail_that_came_by_smtp_too_is_one(mail_server: Dovecot, tmp_path: Pat
         raws = taken(gateway, 3)
         looked(gateway, who)
         assert len(raws) == len(gateway.numbers()) == 3
+        # What was known already is not told as taken in.
+        assert gateway.app.mailboxes.counts()[who] == {"taken": 2, "duplicate": 1}
+        assert "新受理 2 封，重复 1 封" in person_at(gateway, "诸葛亮", Role.LEAD).get("/console/mailboxes").text
 
 
 def test_a_server_that_is_killed_and_comes_back_loses_nothing(

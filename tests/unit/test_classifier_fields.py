@@ -59,6 +59,11 @@ def test_email_as_written() -> None:
         ("墙又裂了\n裴小雁，13800004321", "裴小雁"),
         ("My name is Grace, refund please", "Grace"),
         ("姓名：聂云帆 电话：13800004321", "聂云帆"),
+        # Characters beyond the first plane are characters.
+        ("我是朱镕𠮷，客厅漏水", "朱镕𠮷"),
+        ("姓名：欧阳𬭎", "欧阳𬭎"),
+        ("请尽快处理。\n朱镕𠮷", "朱镕𠮷"),
+        ("请尽快处理。\n傅玉英", "傅玉英"),
     ],
 )
 def test_names(said: str, name: str) -> None:
@@ -68,6 +73,51 @@ def test_names(said: str, name: str) -> None:
 @pytest.mark.parametrize("said", ["谢谢", "马上给我解决\n谢谢", "楼上漏水\n何时来修", "我是业主，墙裂了", "高层住户很多\n都没有"])
 def test_words_that_look_like_names_are_none(said: str) -> None:
     assert "name" not in found(said)
+
+
+# Words of complaints that begin like names or stand where names do.
+_LAST_WORDS = (
+    "失望 漏水 房子 水管 黄色 白色 余款 金额 毛坯 江景 花园 左边 包赔 万科 云栖里 停工 返工 人工 慢慢 常常 毛坯房 江景房 保证金 花洒 "
+    "高层 明天 马桶 顾客 温泉 原谅 门窗 水泥 金属 石材 白灰 方案 车位 房款 单价 阳台 成本 安全 车库门 江阳区"
+)
+
+
+@pytest.mark.parametrize("word", _LAST_WORDS.split())
+@pytest.mark.parametrize(
+    "text",
+    ["厨房漏水没人修\n{}", "厨房漏水，没有人来修。\n{}", "厨房漏水，没有人来修。\n\n{}", "厨房漏水没人修，{}", "{}\n厨房漏水没人来修"],
+)
+def test_a_common_word_where_a_name_could_stand_is_none(word: str, text: str) -> None:
+    assert found(text.format(word)).get("name") != word
+
+
+@pytest.mark.parametrize(
+    "name", ["温竹青", "王芳", "李强", "章骏", "王国强", "张文静", "阎守信", "许海潮", "欧阳若雨", "小顾", "丽丽", "张女士", "陈工"]
+)
+def test_a_surname_with_a_given_name_signs_a_text(name: str) -> None:
+    assert found(f"厨房漏水，没有人来修。\n{name}")["name"] == name
+
+
+def test_a_word_that_people_are_called_by_is_a_name_above_his_telephone_number() -> None:
+    assert found("请于月底前打到账上。\n\n田野\n13800004321")["name"] == "田野"
+    assert "name" not in found("请于月底前打到账上。\n\n田野")
+
+
+def test_the_envelopes_name_wins_over_a_guess_and_not_over_one_that_is_stated() -> None:
+    def named(said: str, sender: str) -> str | None:
+        return FINDER.find(Query(said, sender=sender)).name
+
+    # Whoever asks fills what is missing from the envelope.
+    assert named("厨房漏水，没有人来修。\n王芳", "李四") is None
+    assert named("厨房漏水，没有人来修。\n王芳", "Li Si") == "王芳"
+    assert named("我叫王芳，厨房漏水。", "李四") == "王芳"
+    assert named("姓名：王芳\n厨房漏水。", "李四") == "王芳"
+    assert named("厨房漏水。\n投诉人：王芳", "李四") == "王芳"
+    assert named("我是王芳，厨房漏水。", "李四") == "王芳"
+
+
+def test_who_hides_names_hides_what_only_may_be_one() -> None:
+    assert FINDER.find(Query("请于月底前打到账上。\n\n田野"), guess=True).name == "田野"
 
 
 @pytest.mark.parametrize(

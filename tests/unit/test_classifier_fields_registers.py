@@ -68,7 +68,7 @@ def test_most_fields_of_the_table_are_found_and_few_are_wrong(field: str, share:
         ("chat", "6#1104 插座没电\n丽丽", "丽丽"),
         ("chat", "俺姓马 都叫我老马\n墙裂了", "老马"),
         ("mail", "客厅地砖空鼓。\n\n--\nGrace 林\n139-0000-5058", "Grace 林"),
-        ("mail", "请于月底前打到账上。\n\n田野", "田野"),
+        ("mail", "请于月底前打到账上。\n\n田野\n13700003318", "田野"),
         ("letter", "钱退给我。瞿颖，江苏如皋", "瞿颖"),
         ("letter", "他说“去告啊”。我段志遥活了五十岁，没受过这个气。", "段志遥"),
     ],

@@ -22,6 +22,7 @@ from gateway.web.learning_words import LEARNING_WORDS
 from gateway.web.mailbox_words import MAILBOX_WORDS
 from gateway.web.robot_words import ROBOT_WORDS
 from gateway.web.talk_words import TALK_WORDS
+from gateway.web.unread_words import UNREAD_WORDS
 from models.answer import AnswerKind, AnswerState, MailCode, Way
 from models.assignment import Priority
 from models.complaint import Customer
@@ -34,7 +35,17 @@ from models.verdict import ComplaintClass, Risk
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-ALL_WORDS = {**WORDS, **LEARNING_WORDS, **ANSWER_WORDS, **CALL_WORDS, **MAILBOX_WORDS, **TALK_WORDS, **HANDOFF_WORDS, **ROBOT_WORDS}
+ALL_WORDS = {
+    **WORDS,
+    **LEARNING_WORDS,
+    **ANSWER_WORDS,
+    **CALL_WORDS,
+    **MAILBOX_WORDS,
+    **TALK_WORDS,
+    **HANDOFF_WORDS,
+    **ROBOT_WORDS,
+    **UNREAD_WORDS,
+}
 
 
 def reason(term: str, weight: float, *spans: tuple[int, int]) -> dict[str, Any]:
@@ -112,7 +123,7 @@ def test_no_chance_is_shown_as_certainty() -> None:
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    tables = (WORDS, LEARNING_WORDS, ANSWER_WORDS, CALL_WORDS, MAILBOX_WORDS, TALK_WORDS, HANDOFF_WORDS, ROBOT_WORDS)
+    tables = (WORDS, LEARNING_WORDS, ANSWER_WORDS, CALL_WORDS, MAILBOX_WORDS, TALK_WORDS, HANDOFF_WORDS, ROBOT_WORDS, UNREAD_WORDS)
     assert len(ALL_WORDS) == sum(map(len, tables))
     for key, (zh, en) in {**ALL_WORDS, **CODES}.items():
         assert zh, key

@@ -1058,7 +1058,8 @@ def test_parse_parks_what_cannot_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["张三", "欧阳娜娜", "欧阳锋", "司马懿", "阿依古丽·买买提", "John Smith", "Smith, John", "Zhang San", "陳大文", "劉洋"]
+    "name",
+    ["张三", "欧阳娜娜", "欧阳锋", "司马懿", "阿依古丽·买买提", "John Smith", "Smith, John", "Zhang San", "陳大文", "劉洋", "朱镕𠮷"],
 )
 def test_names_of_people(name: str) -> None:
     assert looks_like_person(name)

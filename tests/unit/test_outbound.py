@@ -181,6 +181,17 @@ def test_tokens() -> None:
     assert TOKENS.shown(tag + tag, [address]).bare == ()
 
 
+# A name card as mailers put it below without a mark.
+CARD = """
+
+David Chen
+Senior Sales Manager, Asia Pacific
+Example Trading Company Limited
+Room 1203, Tower B, Example Plaza, 100 Example Road, Shanghai
+Tel: +86 21 5555 0000  Mobile: +86 138 0000 4321
+www.example.com"""
+
+
 def test_whose_box_an_address_is() -> None:
     assert box_of("Lin+a+b@Mail.Example") == box_of(" lin@mail.example ") == "lin@mail.example"
     assert box_of("lin@mail.example") != box_of("lin@mail2.example")
@@ -197,6 +208,18 @@ def test_whose_box_an_address_is() -> None:
         ("Lift broken", "en"),
         ("", "zh"),
         ("13800138000", "zh"),
+        # Who says it in Chinese may have an English card, or an English notice below.
+        ("漏水\n厨房漏水" + CARD, "zh"),
+        ("投诉\n厨房漏水 David Chen Senior Sales Manager Example Trading Company Limited Shanghai", "zh"),
+        ("滲水\n浴室漏水三個月都沒有人來處理" + CARD, "zh-hant"),
+        ("漏水\n厨房漏水" + CARD + "\n" + "This message is confidential and intended only for the one it is sent to. " * 3, "zh"),
+        ("漏水\n\nDavid Chen\nSenior Sales Manager", "zh"),
+        # An English letter may name Chinese homes and papers, and be signed in Chinese.
+        ("Leak\nThe kitchen in 阳光花园 3栋1203 leaks and nobody comes.\n\n王芳", "en"),
+        ("阳光花园3栋1203\nThe kitchen leaks, nobody comes, please call me.", "en"),
+        ("您好\nThe kitchen leaks, nobody comes, please call me.", "en"),
+        ("Leak\nI paid under the 认购协议书 and nobody answers me.", "en"),
+        ("Leak\nThe kitchen leaks, please call me." + CARD + "\n上海示例贸易有限公司\n地址：上海市浦东新区示例路100号", "en"),
     ],
 )
 def test_in_which_language_a_customer_is_answered(text: str, language: str) -> None:

@@ -20,12 +20,14 @@ class Query:
     title:   the subject or title, if there is one.
     context: the whole text, agent's turns included, in which name, phone, estate and unit are looked for; may be empty.
     channel: `email`, `chat`, `phone`, or `None` where nobody knows.
+    own:     the same without what others wrote, where some did: only there the customer's name and how to reach him are looked for.
     """
 
     said: str
     title: str = ""
     context: str = ""
     channel: str | None = None
+    own: Query | None = None
 
 
 class Classifier(Protocol):

@@ -20,7 +20,7 @@ from connectors.mail_body import MailPart, read_content
 from connectors.mail_defects import DEFAULT_LIMITS, Budget, MailLimits
 from connectors.mail_headers import Headers, read_block, unstructured
 from connectors.mail_parts import Part, read_tree
-from connectors.replies import is_forward_subject, reply_text, topic_of
+from connectors.replies import read_subject, reply_text
 from models.complaint import Attachment, Customer, Parsed
 from models.submission import Submission
 
@@ -98,7 +98,7 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
     subject = unstructured(headers.first("subject"), defects, hints)
     to = [pair[1] for key in ("to", "cc") for value in headers.every(key) for pair in addresses(value, defects, hints) if pair[1]]
     replied = message_ids(headers.first("in-reply-to"))
-    reply = reply_text(content.text, forwarded=is_forward_subject(subject))
+    reply = reply_text(content.text, forwarded=read_subject(subject).forwarded)
     budget.check_time()
     return Mail(
         from_email=address,
@@ -143,7 +143,7 @@ def parse(submission: Submission) -> Parsed:
     """
     mail = read_mail(submission.raw, null_return_path=submission.envelope.get("mail_from") in ("", "<>"))
     said = mail.reply_text or mail.text
-    topic, replied = topic_of(mail.subject)
+    marks = read_subject(mail.subject)
     return Parsed(
         title=mail.subject.strip() or said.strip().partition("\n")[0][:60],
         said=said,
@@ -170,9 +170,10 @@ def parse(submission: Submission) -> Parsed:
             "reported_action": mail.reported_action,
             "reported_status": mail.reported_status,
             "reply_to": mail.reply_to,
-            "forwarded": is_forward_subject(mail.subject),
-            "replied": replied,
-            "topic": topic,
+            "forwarded": marks.forwarded,
+            "passed_on": marks.passed_on,
+            "replied": marks.replied,
+            "topic": marks.topic,
             **({"brand": submission.envelope["brand"]} if submission.envelope.get("brand") else {}),
         },
     )

@@ -14,8 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from gateway import correspondence
+from gateway.correspondence import NOTHING_OF_OURS, Ours
 from gateway.reply_token import ReplyTokens
-from gateway.store import answers, threads
+from gateway.store import answers, complaints, threads
 from models.answer import Answer, Way, box_of
 from models.complaint import Parsed
 from models.submission import Channel, Submission
@@ -36,7 +38,8 @@ class Joining:
 
     number:  the complaint that it joins; None where it starts one of its own.
     by:      how that is known: `token`, `references`, `number`, `bounce`, `duplicate`; empty where it joins none.
-    claims:  the complaint that it claims to belong to and does not join; `why` says why not: `forward`, `other_sender`, `new_topic`.
+    claims:  the complaint that it claims to belong to and does not join; `why` says why not: `forward`,
+             `forward_reply`, `other_sender`, `new_topic`.
     aside:   a machine wrote it: it is kept and shown, and changes nothing of what the complaint is about.
     bounced: the answer that did not arrive.
     again:   the complaint has this very mail already; it came on another way.
@@ -54,8 +57,8 @@ class Joining:
 class Joiner:
     """Decides, on the transaction in which the mail becomes a message."""
 
-    def __init__(self, tokens: ReplyTokens) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: ReplyTokens, ours: Ours = NOTHING_OF_OURS) -> None:
+        self._tokens, self._ours = tokens, ours
 
     def decide(self, conn: Connection, submission: Submission, parsed: Parsed) -> Joining:
         """Where this mail belongs; what came on another channel starts a complaint of its own or goes on with its conversation."""
@@ -78,7 +81,7 @@ class Joiner:
                 return Joining(threads.resolve(conn, bounced.number), "bounce", aside=True, bounced=bounced if failed else None)
         shown = self._tokens.shown(parsed.title, [*_texts(told.get("to")), *_texts(submission.envelope.get("rcpt_tos"))])
         by_token = [number for number in shown.signed if threads.exists(conn, threads.resolve(conn, number))]
-        if by_token and not told.get("forwarded"):
+        if by_token and not (told.get("forwarded") or told.get("passed_on")):
             return Joining(threads.resolve(conn, by_token[0]), "token", aside=_is_aside(told))
         return self._by_sender(conn, parsed, named, [*by_token, *shown.bare])
 
@@ -92,7 +95,8 @@ class Joiner:
         for number, subject, by in [*referred, *mentioned]:
             if not threads.exists(conn, number):
                 continue
-            why = _why_not(told, subject, known=sender != "@" and sender in threads.boxes_of(conn, number))
+            known = correspondence.may_write(complaints.conversation(conn, [number])[number], self._ours)
+            why = _why_not(told, subject, known=sender != "@" and sender in known)
             if not why:
                 return Joining(number, by, aside=_is_aside(told))
             refused = refused or (number, why)
@@ -104,7 +108,8 @@ def _why_not(told: Mapping[str, Any], subject: str | None, *, known: bool) -> st
     if told.get("forwarded"):
         return "forward"
     if not known:
-        return "other_sender"
+        # Whoever answers a forward of ours was told of the complaint by its customer; he may have a complaint of his own.
+        return "forward_reply" if told.get("passed_on") else "other_sender"
     # Some people begin every mail by answering an old one; a subject of its own, without Re:, is a new matter.
     topic, was = str(told.get("topic") or "").casefold(), (subject or "").casefold()
     replies = told.get("replied") or _is_aside(told)

@@ -30,6 +30,7 @@ STEP_FRIENDS = (
     "gateway.call_records",
     "gateway.call_joining",
     "gateway.reopening",
+    "gateway.correspondence",
     "gateway.announcing",
     "gateway.circuit",
 )

@@ -199,7 +199,6 @@ SILENT = {
     "own": ({"From": "接诉 <TOUSU@jiesu.example>"}, {}, "own_address"),
     "own_plus": ({"From": "tousu+x@jiesu.example"}, {}, "own_address"),
     "own_other": ({"From": "kefu@jiesu.example"}, {}, "own_address"),
-    "reply_to_own": ({"Reply_To": "tousu@jiesu.example"}, {}, "own_address"),
     "no_reply": ({"From": "no-reply@bank.example"}, {}, "no_reply_address"),
     "no_address": ({"From": ""}, {}, "no_address"),
 }

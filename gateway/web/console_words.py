@@ -146,6 +146,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "priority.urgent": ("紧急", "urgent"),
     "field.name": ("姓名", "name"),
     "field.contact": ("联系方式", "contact"),
+    "sender.from": ("发件人", "From"),
+    "sender.unknown": ("未写明", "not said"),
+    "sender.another": ("另一发件人（不是最初来信的地址，不会收到给顾客的答复）", "another sender: not who began it, and not sent what the customer is told"),
     "sender.brand": ("品牌", "brand"),
     "sender.check": ("发件域核对", "Sender's domain"),
     "sender.no_dns": ("没有 DNS，未核对", "not checked: there is no DNS"),
@@ -249,6 +252,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "history.department": ("现在{department}", "now with {department}"),
     "history.decided": ("已有 {n} 次人工判定", "decided {n} times"),
     "history.told": ("已通知 {n} 次", "told {n} times"),
+    "history.another": ("有另一发件人来信", "another sender wrote, too"),
     "history.machine": ("自动发出的邮件", "written by a machine"),
 }  # fmt: skip
 

@@ -81,6 +81,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.acceptance",
         "gateway.answering",
         "gateway.joining",
+        "gateway.bounces",
         "gateway.call_records",
         "gateway.noticing",
         "gateway.notice_watch",

@@ -292,10 +292,10 @@ def _auto_reason(headers: Headers, address: str, subject: str, null_return_path:
         return "autoreply_header"
     if is_daemon(address):
         return "daemon_sender"
-    if _value(headers, "precedence") in (b"bulk", b"list", b"junk", b"auto_reply"):
-        return "precedence"
-    if any(name.startswith("list-") for name in headers.names()):
+    if _value(headers, "precedence") == b"list" or any(name.startswith("list-") for name in headers.names()):
         return "list"
+    if _value(headers, "precedence") in (b"bulk", b"junk", b"auto_reply"):
+        return "precedence"
     if _value(headers, "x-auto-response-suppress") not in _NO_VALUE:
         return "suppress"
     if _AUTO_SUBJECT.match(subject):

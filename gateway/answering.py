@@ -54,6 +54,7 @@ class Told(StrEnum):
 _SUPPRESSED: Mapping[str, str] = {
     "mail_off": "未启用外发邮件（mail.enabled） / outgoing mail is off (mail.enabled)",
     "machine": "来信是自动发出的，不自动答复 / a machine wrote, which is never answered by itself",
+    "mailing_list": "经邮件列表发来，不自动答复 / it came through a mailing list, which is never answered by itself",
     "own_address": "来信出自本公司地址 / it came from an address of ours",
     "no_address": "没有可用的回信地址 / there is no address to answer to",
     "no_reply_address": "对方是不收信的地址 / nobody reads that address",
@@ -181,7 +182,7 @@ class Answering:
         if complaint.channel is Channel.EMAIL:
             reach = self._by_mail(said, automatic=automatic)
             # A machine that may not be answered has no phone either; a mail server that is not there yet is no reason not to ring.
-            if reach.suppressed in (None, "machine", "own_address"):
+            if reach.suppressed in (None, "machine", "mailing_list", "own_address"):
                 return reach
             suppressed = reach.suppressed or suppressed
         elif self._mail.enabled and (given := complaint.customer.email) and self._refusal(given) is None:
@@ -197,7 +198,7 @@ class Answering:
             return _Reach(Way.EMAIL, suppressed="no_address")
         to, last = found
         if automatic and last.machine:
-            return _Reach(Way.EMAIL, to or None, "machine")
+            return _Reach(Way.EMAIL, to or None, "mailing_list" if correspondence.through_list(last) else "machine")
         refusals = [self._refusal(to), *(self._refusal(str(sender)) for sender in [last.details.get("from_email")] if sender)]
         refused = next((code for code in refusals if code), None)
         if refused is None and not self._mail.enabled:

@@ -71,6 +71,11 @@ def sender_box(message: MessageRow) -> str:
     return _box(message.details.get("from_email"))
 
 
+def through_list(message: MessageRow) -> bool:
+    """Whether a mail came through a mailing list: nothing automatic answers it, and yet a person may have written it."""
+    return message.details.get("auto_reason") == "list"
+
+
 def beginning(messages: Sequence[MessageRow]) -> MessageRow | None:
     """The mail that began the complaint; None where it began on another channel."""
     return next((message for message in messages if is_mail(message) and "joined" not in message.parsed), None)

@@ -173,6 +173,7 @@ class Triage:
             verdict,
             said_nothing=not any(message.said.strip() or message.title.strip() for message in messages),
             machine=all(message.machine for message in messages),
+            mailing_list=all(message.machine for message in messages) and any(map(correspondence.through_list, messages)),
         )
         new = [message for message in messages if message.id > complaint.triaged_through]
         objection = reopening.reopens(complaint, new, turn.ended)

@@ -278,7 +278,9 @@ def _history(app: App, story: Story, visit: Visit) -> list[str]:
         told.append(say("history.messages", n=len(story.messages)))
     if correspondence.by_others(story.messages, app.ours):
         told.append(say("history.another"))
-    if any(message.machine for message in story.messages):
+    if any(map(correspondence.through_list, story.messages)):
+        told.append(say("history.mailing_list"))
+    if any(message.machine and not correspondence.through_list(message) for message in story.messages):
         told.append(say("history.machine"))
     if verdict:
         said = verdict.get("said", verdict["primary"])

@@ -183,3 +183,17 @@ def test_a_complaint_by_phone_is_answered_as_before(house: AnsweringHouse) -> No
     house.mail("照片见附件", f"Re: {subject}", **WANG)
     assert customer(house, number)["email"] == "sun2@qq.example"
     assert staff_answers(house, number, key="m") == ["sun2@qq.example"]
+
+
+@pytest.mark.parametrize("headers", [{"List_Id": "<owners.example>"}, {"Precedence": "list"}])
+def test_who_writes_through_a_mailing_list_is_called_no_machine(house: AnsweringHouse, headers: dict[str, str]) -> None:
+    number = house.mail("合同问题", "投诉", Reply_To="owners@list.example", **SUN, **headers).number
+    assert house.mailer.taken == []
+    assert (house.answers(number)[0].reason or "").startswith("mailing_list: 经邮件列表发来，不自动答复 / ")
+    body = house.story(number).assignments[-1].body
+    assert (body["rule"], body["rule_reason"]) == ("mailing_list", "经邮件列表发来，由客服确认是否投诉")
+    # What staff writes to him is not for the list.
+    assert staff_answers(house, number) == ["sun2@qq.example"]
+    # A machine stays one.
+    machine = house.mail("合同问题", "投诉", Auto_Submitted="auto-generated", **SUN).number
+    assert house.story(machine).assignments[-1].body["rule"] == "machine_mail"

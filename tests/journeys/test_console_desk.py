@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from console_house import Visitor, complain, person
+from factories import mail, submission
 from fakes import eventually
 from running import RunningGateway
 
@@ -309,8 +310,15 @@ def test_the_page_says_who_wrote_each_mail_and_who_is_another(gateway: RunningGa
     assert "带有我方签发的回信标记" in page
     assert page.count("另一发件人（") == 1
     assert "有另一发件人来信" in agent.get(f"/console?show=all&open={number}").text
-    # In English, too.
-    assert "another sender: " in agent.get(f"/console/complaints/{number}", Accept_Language="en").text
+
+
+def test_a_mailing_list_is_not_called_a_machine(gateway: RunningGateway, agent: Visitor) -> None:
+    raw = b"List-Id: <owners.example>\r\n" + mail("投诉", "合同问题")
+    number = gateway.app.accept(submission(raw, at=gateway.app.clock.now())).number
+    eventually(lambda: (story := gateway.app.desk.story(number)) and story.verdicts)
+    for page in (agent.get(f"/console?show=all&open={number}").text, agent.get(f"/console/complaints/{number}").text):
+        assert "经邮件列表发来" in page
+        assert "自动发出的邮件" not in page
 
 
 def test_a_text_of_twenty_thousand_characters(gateway: RunningGateway, agent: Visitor) -> None:

@@ -21,6 +21,7 @@ class Query:
     context: the whole text, agent's turns included, in which name, phone, estate and unit are looked for; may be empty.
     channel: `email`, `chat`, `phone`, or `None` where nobody knows.
     sender:  the name of who wrote by the envelope, in full; may be empty. Nothing is classified by it.
+    own:     the same without what others wrote, where some did: only there the customer's name and how to reach him are looked for.
     """
 
     said: str
@@ -28,6 +29,7 @@ class Query:
     context: str = ""
     channel: str | None = None
     sender: str = ""
+    own: Query | None = None
 
 
 class Classifier(Protocol):

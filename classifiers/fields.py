@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from classifiers.base import Query
@@ -33,8 +34,28 @@ _IN_MOBILE = re.compile(rf"[1一幺妖]{_SPACE}[3-9三四五六七八九](?:{_SP
 _IN_LANDLINE = re.compile(r"[2-9]\d{2,3}[ \-]?\d{4}")
 _LANDLINE = re.compile(r"(?<![\d\-])(?:\(?0\d{2,3}\)?[ \-]?)[2-9]\d{2,3}[ \-]?\d{4}(?![\d])")
 _LOCAL = re.compile(r"(?:电话|座机|固话|拨打|打)[是为: ]{0,2}([2-9]\d{2,3}[ \-]?\d{4})(?!\d)")
-# Whose phone it is: his own, or somebody else's.
-_OTHERS = re.compile(r"(?:销售|顾问|物业|客服|中介|他的?|她的?|对方|你们的?|贵司|开发商|业务员|热线|显示|来电)[^,。!?;\n]{0,8}$")
+# Whose address it is. He says that it is his, or where he is to be answered; or it stands under a label or alone on its line, as in a
+# signature. Of whom he complains, and to whom he has written before, is named in the middle of a sentence.
+_OWN_EMAIL = re.compile(
+    r"(?:(?:我|本人|自己)的?(?:个人|工作|常用)?(?:邮箱|电邮|邮件|信箱|e-?mail)|(?<![让叫要])(?:回复|回信|答复|联系|发给|寄给)(?:给)?我"
+    r"|my e-?mail|(?:reply|write|get back) to me|(?:reach|contact|e-?mail) me)[^,。!?;\n@]{0,8}$"
+)
+_LABELLED_EMAIL = re.compile(
+    r"(?:^|[\n,。;:()/| ])(?:联系|电子|常用)?(?:邮箱|电邮|邮件|信箱|e-?mail|联系方式)(?:地址)?[是为: ]{1,3}$"
+    r"|请?(?:回复|答复|回信)(?:到|至|邮箱|地址|[: ]){1,3}$"
+    r"|请(?:联系|发到|发至|寄到)[: ]{0,2}$|reply to[: ]{1,2}$"
+)
+_OTHERS_EMAIL = re.compile(
+    r"(?:销售|顾问|经理|主管|总监|物业|客服|中介|他|她|对方|你们|贵司|公司|开发商|业务员|投诉|举报|让我|叫我|要我)[^,。!?;]{0,10}$"
+)
+# What may stand beside an address in a signature: numbers and labels.
+_BESIDE_EMAIL = re.compile(r"(?:电话|手机|联系(?:方式|电话)|电子|邮箱|电邮|邮件|tel|phone|mobile|e-?mail|[\d+() :|/,.;-])*")
+# Whose phone it is: his own, or somebody else's. The last word of the clause counts: 我打他电话, and 他打我电话.
+_WHOSE_PHONE = re.compile(
+    r"(?P<his>请(?:联系|打给|致电)[他她]|您|我|本人|回电)"
+    r"|(?P<others>销售|顾问|物业|客服|中介|他|她|对方|你们|贵司|开发商|业务员|经理|主管|热线|显示|来电(?!号码|电话|人))"
+)
+_CLAUSE_END = re.compile(r"[,。!?;\n]")
 _OWN = re.compile(r"(?:我的?|本人|联系|手机|回电|回我|打我|微信)[^,。!?;\n]{0,8}$")
 _CORRECTED = re.compile(r"不对|错了|说错|打错|应该是|更正|改成|是这个|算了写")
 
@@ -79,6 +100,9 @@ class FieldFinder:
             customer = customer.or_else(self._of(query.title, title or normalise(query.title), customer))
         if query.context and query.context != query.said and not (customer.name and _has_home(customer)):
             customer = self._with_context(customer, query)
+        if query.own is not None:
+            his = self.find(query.own)
+            customer = replace(customer, name=his.name, phone=his.phone, email=his.email)
         return customer
 
     def _with_context(self, customer: Customer, query: Query) -> Customer:
@@ -112,12 +136,12 @@ class FieldFinder:
         sender: who sends it by its envelope; a Chinese name there is worth more than one that only its place in the text suggests.
         """
         text = clean.text
-        email = _EMAIL.search(text) if "@" in text else None
+        # How to reach whoever else speaks is not how to reach the customer.
+        emails = [match.span() for match in _EMAIL.finditer(text)] if "@" in text else []
+        email = next((span for span in emails if _is_own_email(text, span)), None) if known is None else None
         phone, where = find_phone(text)
         # The way back to the original is kept by writing one character for one.
-        if email:
-            text = _taken(text, email.span())
-        for span in where:
+        for span in (*emails, *where):
             text = _taken(text, span)
         unit = find_unit(text) if known is None or not known.unit else None
         if unit:
@@ -146,7 +170,7 @@ class FieldFinder:
         return Customer(
             name=self._written(source, clean, name.span if name else None),
             phone=phone,
-            email=self._written(source, clean, email.span() if email else None),
+            email=self._written(source, clean, email),
             estate=self._written(source, clean, estate),
             unit=self._written(source, clean, unit),
         )
@@ -162,18 +186,33 @@ def estate_names(known: Collection[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, names))) if names else None
 
 
+def _is_own_email(text: str, span: tuple[int, int]) -> bool:
+    """Whether whoever writes gives an address as his own, and does not merely name it."""
+    start, end = span
+    before = text[max(0, start - 24) : start]
+    if _OWN_EMAIL.search(before):
+        return True
+    if _OTHERS_EMAIL.search(before):
+        return False
+    beside = text[:start].rpartition("\n")[2], text[end:].partition("\n")[0]
+    return bool(_LABELLED_EMAIL.search(before)) or all(_BESIDE_EMAIL.fullmatch(part.strip()) for part in beside)
+
+
 def find_phone(text: str) -> tuple[str | None, list[tuple[int, int]]]:
-    """The customer's phone as digits, and where any phones stand in a normalised text. A mobile is preferred to a land line."""
+    """The customer's phone as digits, and where any phones stand in a normalised text. A mobile is preferred to a land line.
+
+    One that is said to be somebody else's is not the customer's: whoever rings it would tell a stranger of the complaint.
+    """
     best: tuple[float, str] | None = None
     spans: list[tuple[int, int]] = []
     last_end = 0
     for match in _MOBILE.finditer(text) if _IN_MOBILE.search(text) else ():
         spans.append(match.span())
         before = text[max(0, match.start() - 12) : match.start()]
-        score = 1.0 + bool(_OWN.search(before)) - 1.5 * bool(_OTHERS.search(before))
+        score = 1.0 + bool(_OWN.search(before))
         if best is not None and _CORRECTED.search(text[last_end : match.start()]):
             score = best[0] + 1
-        if best is None or score > best[0]:
+        if (best is None or score > best[0]) and not _is_others(before):
             best = (score, "".join(str(_DIGIT[char]) for char in match[1] if char in _DIGIT))
         last_end = match.end()
     for pattern, group in ((_LANDLINE, 0), (_LOCAL, 1)) if _IN_LANDLINE.search(text) else ():
@@ -181,9 +220,15 @@ def find_phone(text: str) -> tuple[str | None, list[tuple[int, int]]]:
             if any(start < match.end(group) and match.start(group) < end for start, end in spans):
                 continue
             spans.append(match.span(group))
-            if best is None:
+            if best is None and not _is_others(text[max(0, match.start(group) - 12) : match.start(group)]):
                 best = (0.0, "".join(char for char in match[group] if char.isdigit()))
     return (None if best is None else best[1]), spans
+
+
+def _is_others(before: str) -> bool:
+    """Whether what stands before a phone says that it is somebody else's."""
+    words = list(_WHOSE_PHONE.finditer(_CLAUSE_END.split(before)[-1]))
+    return bool(words) and words[-1].lastgroup == "others"
 
 
 def _taken(text: str, span: tuple[int, int], sign: str = TAKEN) -> str:

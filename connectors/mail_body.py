@@ -43,12 +43,14 @@ class Content:
     reported_id:     the id of the mail that a delivery report is about, when it says so.
     reported_action: what that report says became of it, in small letters: `failed`, `delayed`, `delivered`, … (RFC 3464 2.3.3);
                      `displayed` for a receipt of reading.
+    returned_ids:    the ids of mails that are attached, whole or by their headers.
     reported_status: its status code, e.g. `5.1.1` (RFC 3464 2.3.4).
     """
 
     text: str = ""
     parts: list[MailPart] = field(default_factory=list)
     reported_id: str | None = None
+    returned_ids: list[str] = field(default_factory=list)
     # The letter that was wrapped together with its files (TNEF).
     wrapped: str = ""
     reported_action: str | None = None
@@ -81,6 +83,15 @@ def read_content(raw: bytes, root: Part, hints: Sequence[str], budget: Budget, d
     if "-----BEGIN PGP MESSAGE-----" in content.text:
         defects.add("sealed")
     return content
+
+
+# So many mails that came along are known by their ids.
+_MOST_RETURNED = 5
+
+
+def _is_mail(part: Part, mime_type: str) -> bool:
+    """Whether a file is a mail, or the headers of one: by its type, or, where a mailer gives none, by its name."""
+    return mime_type in ("message/rfc822", "message/global", *_NEVER_BODY) or part.filename.lower().endswith(".eml")
 
 
 @dataclass(slots=True)
@@ -181,6 +192,8 @@ class _Reader:
         if mime_type == "application/octet-stream" or not part.declared:
             mime_type = type_of(content) or mime_type
         subject = ""
+        if _is_mail(part, mime_type) and len(self.content.returned_ids) < _MOST_RETURNED:
+            self.content.returned_ids += message_ids(inner_headers(content, self._budget).first("message-id"))[:1]
         if mime_type in ("message/rfc822", "message/global") or mime_type in _NEVER_BODY:
             inner = inner_headers(content, self._budget)
             subject = inner_subject(inner)

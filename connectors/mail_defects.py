@@ -57,8 +57,8 @@ AUTO_REASONS: Mapping[str, str] = {
     "auto_submitted": "Auto-Submitted is other than `no` (RFC 3834 5)",
     "autoreply_header": "X-Autoreply, X-Autorespond or a header like them",
     "daemon_sender": "the sender is MAILER-DAEMON or postmaster",
-    "precedence": "Precedence is bulk, list, junk or auto_reply",
-    "list": "a mailing list sent it (List-*, RFC 2369, RFC 2919)",
+    "list": "a mailing list sent it (List-*, Precedence: list; RFC 2369, RFC 2919)",
+    "precedence": "Precedence is bulk, junk or auto_reply",
     "suppress": "X-Auto-Response-Suppress asks for no automatic answer",
     "auto_subject": "the subject begins like an automatic reply's (自动回复：…)",
 }

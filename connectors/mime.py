@@ -20,7 +20,8 @@ from connectors.mail_body import MailPart, read_content
 from connectors.mail_defects import DEFAULT_LIMITS, Budget, MailLimits
 from connectors.mail_headers import Headers, read_block, unstructured
 from connectors.mail_parts import Part, read_tree
-from connectors.replies import is_forward_subject, said_now, topic_of
+from connectors.replies import read_subject, said_now
+from models.answer import is_daemon
 from models.complaint import Attachment, Customer, Parsed
 from models.submission import Submission
 
@@ -40,6 +41,7 @@ class Mail:
     auto_generated: True when the mail says of itself that a machine wrote it; `auto_reason` is a code of `mail_defects.AUTO_REASONS`.
     reported_id:    the Message-ID of the mail that a delivery report is about.
     reported_action, reported_status: what that report says became of it (RFC 3464).
+    returned_ids:   the Message-IDs of mails that came along, as servers return what they could not deliver.
     reply_to:       where answers are wanted, where that is not `from_email`.
     defects:        codes of `mail_defects.DEFECTS`, sorted.
     """
@@ -59,6 +61,7 @@ class Mail:
     reported_id: str | None = None
     reported_action: str | None = None
     reported_status: str | None = None
+    returned_ids: tuple[str, ...] = ()
     reply_to: str = ""
     defects: tuple[str, ...] = field(default=())
 
@@ -116,6 +119,7 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
         auto_reason=_auto_reason(headers, address, subject, null_return_path),
         reported_id=content.reported_id,
         reported_action=content.reported_action,
+        returned_ids=tuple(content.returned_ids),
         reported_status=content.reported_status,
         reply_to=next((pair[1] for value in headers.every("reply-to") for pair in addresses(value, defects, hints) if pair[1]), ""),
         defects=tuple(sorted(defects)),
@@ -144,7 +148,7 @@ def parse(submission: Submission) -> Parsed:
     """
     mail = read_mail(submission.raw, null_return_path=submission.envelope.get("mail_from") in ("", "<>"))
     said = mail.reply_text
-    topic, replied = topic_of(mail.subject)
+    marks = read_subject(mail.subject)
     return Parsed(
         title=mail.subject.strip() or said.strip().partition("\n")[0][:60],
         said=said,
@@ -167,13 +171,16 @@ def parse(submission: Submission) -> Parsed:
             "references": list(mail.references),
             "date": mail.date.isoformat() if mail.date else None,
             "auto_reason": mail.auto_reason,
+            "auto_subject": bool(_AUTO_SUBJECT.match(mail.subject)),
             "reported_id": mail.reported_id,
             "reported_action": mail.reported_action,
+            "returned_ids": list(mail.returned_ids),
             "reported_status": mail.reported_status,
             "reply_to": mail.reply_to,
-            "forwarded": is_forward_subject(mail.subject),
-            "replied": replied,
-            "topic": topic,
+            "forwarded": marks.forwarded,
+            "passed_on": marks.passed_on,
+            "replied": marks.replied,
+            "topic": marks.topic,
             **({"brand": submission.envelope["brand"]} if submission.envelope.get("brand") else {}),
         },
     )
@@ -259,7 +266,6 @@ def _sender(headers: Headers, defects: set[str], hints: Sequence[str]) -> tuple[
     return next((name for name, _ in mailboxes if name), ""), ""
 
 
-_DAEMON = re.compile(r"(?:mailer-daemon|mail-daemon|postmaster)(?:@|$)", re.IGNORECASE)
 _AUTO_SUBJECT = re.compile(
     r"\s*(?:\[?(?:自动回复|自动答复|自動回覆|自動回復|自动应答)\]?|auto(?:matic)?[- ]?reply|auto[- ]?response|out of (?:the )?office)"
     r"(?:\s*[:：]|\s*$)",
@@ -285,12 +291,12 @@ def _auto_reason(headers: Headers, address: str, subject: str, null_return_path:
         return "auto_submitted"
     if any(_value(headers, name) not in _NO_VALUE for name in _AUTOREPLY_HEADERS):
         return "autoreply_header"
-    if _DAEMON.match(address):
+    if is_daemon(address):
         return "daemon_sender"
-    if _value(headers, "precedence") in (b"bulk", b"list", b"junk", b"auto_reply"):
-        return "precedence"
-    if any(name.startswith("list-") for name in headers.names()):
+    if _value(headers, "precedence") == b"list" or any(name.startswith("list-") for name in headers.names()):
         return "list"
+    if _value(headers, "precedence") in (b"bulk", b"junk", b"auto_reply"):
+        return "precedence"
     if _value(headers, "x-auto-response-suppress") not in _NO_VALUE:
         return "suppress"
     if _AUTO_SUBJECT.match(subject):

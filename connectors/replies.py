@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from connectors.signatures import RULE, SENTENCE_END, without_card, without_endings, without_footers
 
@@ -68,11 +69,6 @@ _LITTLE = 60
 _LONGEST_LINE = 600
 
 
-def is_forward_subject(subject: str) -> bool:
-    """Whether a subject says that the mail is forwarded (`Fwd:`, `转发：`)."""
-    return bool(_FORWARD_SUBJECT.match(subject))
-
-
 _REPLY_SUBJECT = re.compile(
     r"(?:re|aw|sv|antw|回复|回覆|回復|回信|答复|答覆|答復)\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\d{1,3})?\s*[:：]\s*", re.IGNORECASE
 )
@@ -86,16 +82,33 @@ _NUMBER_TAG = re.compile(
 )
 
 
-def topic_of(subject: str) -> tuple[str, bool]:
-    """What a subject is about, without `Re:`, `转发：`, our number and the like; and whether it was marked as a reply."""
-    rest, replied = subject.strip()[:500], False
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A subject without its marks.
+
+    topic:     what it is about, without `Re:`, `转发：`, our number and the like.
+    replied:   whether any mark says that it is a reply.
+    forwarded: whether the outermost mark says that it is forwarded.
+    passed_on: whether it replies to something that was forwarded (`回复：转发：`): whoever writes was not written to by us.
+    """
+
+    topic: str
+    replied: bool
+    forwarded: bool
+    passed_on: bool
+
+
+def read_subject(subject: str) -> Subject:
+    """The subject and its marks, whatever a mail gateway wrote before them."""
+    rest, marks = subject.strip()[:500], ""
     while True:
-        reply = _REPLY_SUBJECT.match(rest)
-        mark = reply or _FORWARD_SUBJECT.match(rest) or _WARNING_TAG.match(rest)
+        reply, forward = _REPLY_SUBJECT.match(rest), _FORWARD_SUBJECT.match(rest)
+        mark = reply or forward or _WARNING_TAG.match(rest)
         if mark is None:
-            return " ".join(_NUMBER_TAG.sub(" ", rest).split()), replied
-        replied = replied or reply is not None
+            break
+        marks += "r" if reply else "f" if forward else ""
         rest = rest[mark.end() :].lstrip()
+    return Subject(" ".join(_NUMBER_TAG.sub(" ", rest).split()), "r" in marks, marks.startswith("f"), "rf" in marks)
 
 
 # By these words an answer sends its reader into the letter below it, where answers may stand among what they answer.
@@ -120,8 +133,9 @@ def shows_number(text: str) -> bool:
 
 def said_now(text: str, subject: str, *, answers: bool = False) -> str:
     """What the sender of a mail with this subject wrote this time (`reply_text`). answers: whether its headers name one that it answers."""
-    replied = answers or topic_of(subject)[1] or shows_number(subject) or shows_number(text)
-    return reply_text(text, forwarded=is_forward_subject(subject), answers=replied)
+    marks = read_subject(subject)
+    replied = answers or marks.replied or shows_number(subject) or shows_number(text)
+    return reply_text(text, forwarded=marks.forwarded, answers=replied)
 
 
 def reply_text(text: str, *, forwarded: bool = False, answers: bool = True) -> str:

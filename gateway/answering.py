@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from gateway import correspondence
+from gateway.correspondence import Ours
 from gateway.languages import language_of
 from gateway.links import without_links
 from gateway.plan import Plan
@@ -53,6 +55,7 @@ class Told(StrEnum):
 _SUPPRESSED: Mapping[str, str] = {
     "mail_off": "未启用外发邮件（mail.enabled） / outgoing mail is off (mail.enabled)",
     "machine": "来信是自动发出的，不自动答复 / a machine wrote, which is never answered by itself",
+    "mailing_list": "经邮件列表发来，不自动答复 / it came through a mailing list, which is never answered by itself",
     "own_address": "来信出自本公司地址 / it came from an address of ours",
     "no_address": "没有可用的回信地址 / there is no address to answer to",
     "no_reply_address": "对方是不收信的地址 / nobody reads that address",
@@ -71,11 +74,6 @@ class Mailing(Protocol):
     @property
     def from_address(self) -> str:
         """From whom."""
-        ...
-
-    @property
-    def other_addresses(self) -> Sequence[str]:
-        """Further addresses of ours."""
         ...
 
     @property
@@ -111,9 +109,8 @@ class _Reach:
 class Answering:
     """Makes answers, and keeps them on the caller's transaction."""
 
-    def __init__(self, store: Store, wording: Wording, plan: Plan, mail: Mailing, zone: ZoneInfo) -> None:
-        self._store, self._wording, self._plan, self._mail, self._zone = store, wording, plan, mail, zone
-        self._own = {box_of(one) for one in (mail.from_address, *mail.other_addresses) if one}
+    def __init__(self, store: Store, wording: Wording, plan: Plan, mail: Mailing, zone: ZoneInfo, ours: Ours) -> None:
+        self._store, self._wording, self._plan, self._mail, self._zone, self._ours = store, wording, plan, mail, zone, ours
         self._limits = Limits(((timedelta(hours=1), mail.most_per_hour), (timedelta(days=1), mail.most_per_day)))
 
     # ---- Acknowledgements ------------------------------------------------------------------------------------------------------------
@@ -186,39 +183,34 @@ class Answering:
         if complaint.channel is Channel.EMAIL:
             reach = self._by_mail(said, automatic=automatic)
             # A machine that may not be answered has no phone either; a mail server that is not there yet is no reason not to ring.
-            if reach.suppressed in (None, "machine", "own_address"):
+            if reach.suppressed in (None, "machine", "mailing_list", "own_address"):
                 return reach
             suppressed = reach.suppressed or suppressed
-        given = complaint.customer.email
-        if self._mail.enabled and given and self._refusal(given) is None:
+        elif self._mail.enabled and (given := complaint.customer.email) and self._refusal(given) is None:
             return _Reach(Way.EMAIL, given)
         if complaint.customer.phone:
             return _Reach(Way.CALL)
         return _Reach(Way.EMAIL if complaint.channel is Channel.EMAIL else Way.CALL, suppressed=suppressed)
 
     def _by_mail(self, said: Sequence[MessageRow], *, automatic: bool) -> _Reach:
-        """To who wrote last; what no automatic answer may go to gets none (RFC 3834 2)."""
-        mails = [message for message in said if message.details.get("from_email") is not None]
-        if not mails:
+        """To whose complaint it is; what no automatic answer may go to gets none (RFC 3834 2)."""
+        found = correspondence.answerable(said, self._ours)
+        if found is None:
             return _Reach(Way.EMAIL, suppressed="no_address")
-        people = [message for message in mails if not message.machine]
-        last = (people or mails)[-1]
-        # Whoever forges a sender to get into another's complaint must not draw our answers to himself.
-        proven = last.parsed.get("joined", {}).get("by", "token") == "token"
-        to = str((last.details.get("reply_to") if proven else "") or last.details.get("from_email") or "")
-        if automatic and not people:
-            return _Reach(Way.EMAIL, to or None, "machine")
+        to, last = found
+        if automatic and last.machine:
+            return _Reach(Way.EMAIL, to or None, "mailing_list" if correspondence.through_list(last) else "machine")
         refusals = [self._refusal(to), *(self._refusal(str(sender)) for sender in [last.details.get("from_email")] if sender)]
-        found = next((code for code in refusals if code), None)
-        if found is None and not self._mail.enabled:
-            found = "mail_off"
-        return _Reach(Way.EMAIL, to or None, found)
+        refused = next((code for code in refusals if code), None)
+        if refused is None and not self._mail.enabled:
+            refused = "mail_off"
+        return _Reach(Way.EMAIL, to or None, refused)
 
     def _refusal(self, address: str) -> str | None:
         """Why nothing is ever sent there."""
         if not _ADDRESS.fullmatch(address) or not address.isprintable():
             return "no_address"
-        if box_of(address) in self._own:
+        if self._ours.has(address):
             return "own_address"
         return "no_reply_address" if _NO_REPLY.match(address) else None
 

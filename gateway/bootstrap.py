@@ -30,6 +30,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.cloudevents import CloudEvents
 from gateway.config import Settings, secret_file
 from gateway.correcting import Correcting
+from gateway.correspondence import Ours, ours_of
 from gateway.deliver import Deliver, Sender
 from gateway.desk import Desk
 from gateway.drift import Drift
@@ -113,6 +114,8 @@ class App:
     staffing: Staffing
     desk: Desk
     attachments: Attachments
+    # How we are reached, which is never how a customer is.
+    ours: Ours
     # What customers are told, and by whom.
     answering: Answering
     replies: ReplyDesk
@@ -234,7 +237,8 @@ def build(
         store, clock, estates=in_force.estates, crowns=serving, reader=own_terms, log=log if serving else None
     )
     links = f"{base_address(settings)}/api/v1/complaints"
-    records = Records(store, in_force, links)
+    ours = ours_of(settings.mail)
+    records = Records(store, in_force, links, ours)
     metrics.watch_jobs(lambda: records.jobs(clock.now()))
     metrics.watch_log(lambda: log.lost)
     files = Attachments(store, OPENERS)
@@ -283,7 +287,7 @@ def build(
     correcting = Correcting(store, clock, in_force, announcer, log, examples)
     mail = settings.mail
     tokens = ReplyTokens(mail.reply_secret or home.secret(settings.secrets_folder, "reply.secret", home.token))
-    answering = Answering(store, wording.load(settings.home), in_force, mail, zone)
+    answering = Answering(store, wording.load(settings.home), in_force, mail, zone, ours)
     outbound = Outbound(FromUs(mail.from_address, mail.from_name or mail.company, mail.plus_addresses, name), tokens)
     smtp = settings.smtp
     authenticity = Authenticity(
@@ -294,7 +298,7 @@ def build(
         "intake": Intake(
             store,
             PARSERS,
-            Joiner(tokens),
+            Joiner(tokens, ours),
             announcer,
             authenticity.wanted,
             metrics,
@@ -302,7 +306,7 @@ def build(
             longest_wait=timedelta(seconds=settings.chat.longest_wait_seconds),
             files=AttachmentLimits(settings.attachments.most, settings.attachments.largest_bytes),
         ),
-        "triage": Triage(store, champion, caution, in_force, announcer, metrics, answering, histories, alarms.noticing),
+        "triage": Triage(store, champion, caution, in_force, announcer, metrics, answering, histories, alarms.noticing, ours),
         "check_sender": CheckSender(store, authenticity),
         "answer": AnswerByMail(
             store,
@@ -361,6 +365,7 @@ def build(
         desk=Desk(store, correcting),
         attachments=files,
         answering=answering,
+        ours=ours,
         replies=ReplyDesk(store, clock, answering, log),
         mailboxes=boxes,
         talks=TalkDesk(store, clock, records, finder_of(in_force), in_force.estates, log, talk_options(settings)),

@@ -64,6 +64,11 @@ class Joining(Protocol):
         ...
 
     @property
+    def status(self) -> str:
+        """Why it did not arrive: its code (RFC 3463), where that is known."""
+        ...
+
+    @property
     def again(self) -> bool:
         """Whether the complaint has this very mail already."""
         ...
@@ -204,7 +209,7 @@ class Intake:
             spelt, topic = str(details["message_id"]), str(details.get("topic") or "")
             threads.keep_id(self._store, conn, submission_id, spelt, number, sender, topic)
         if joining.bounced is not None:
-            told = self._bounced(conn, joining.bounced, parsed, now)
+            told = self._bounced(conn, joining.bounced, joining.status, now)
             log.append(("Bounced", told))
         if submission.channel is Channel.PHONE:
             call_records.keep(self._store, conn, number, submission_id, submission.received_at, parsed, now)
@@ -235,9 +240,8 @@ class Intake:
             machine=parsed.machine,
         )
 
-    def _bounced(self, conn: Connection, answer: Answer, parsed: Parsed, now: datetime) -> dict[str, object]:
+    def _bounced(self, conn: Connection, answer: Answer, status: str, now: datetime) -> dict[str, object]:
         """An answer came back: it has failed, and somebody has to ring."""
-        status = str(parsed.details.get("reported_status") or "")
         reason = f"bounced: 信件被退回 {status} / the mail came back {status}".replace("  ", " ").strip()
         answers.settle(conn, answer.id, AnswerState.FAILED, reason=reason, sent_at=answer.sent_at)
         call = answers.call_instead(self._store, conn, answer, reason, now)

@@ -6,28 +6,24 @@ Whoever merely claims to belong starts a complaint of his own, and the page says
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
 
+from gateway import correspondence
+from gateway.bounces import bounce_of
+from gateway.correspondence import NOTHING_OF_OURS, Ours
 from gateway.reply_token import ReplyTokens
-from gateway.store import answers, threads
-from models.answer import Answer, Way, box_of
+from gateway.store import complaints, threads
+from models.answer import Answer, box_of
 from models.complaint import Parsed
 from models.submission import Channel, Submission
 
-# Who reports that a mail did not arrive, where the report is plain text.
-_DAEMON = re.compile(r"(?:mailer-daemon|mail-daemon|postmaster)@", re.IGNORECASE)
 # What a program wrote by itself, of all that is marked as a machine's. Through lists and in bulk people write, too, and what they say must
 # reach somebody.
 _BY_ITSELF = frozenset({"null_return_path", "report", "loop", "auto_submitted", "autoreply_header", "daemon_sender", "auto_subject"})
-# A Message-ID within a text; the reports of some servers quote the mail's header there and nowhere else.
-_ID_IN_TEXT = re.compile(r"<[\x21-\x3b=\x3f-\x7e]{3,190}>", re.ASCII)
-_MOST_IDS_IN_TEXT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +32,10 @@ class Joining:
 
     number:  the complaint that it joins; None where it starts one of its own.
     by:      how that is known: `token`, `references`, `number`, `bounce`, `duplicate`; empty where it joins none.
-    claims:  the complaint that it claims to belong to and does not join; `why` says why not: `forward`, `other_sender`, `new_topic`.
+    claims:  the complaint that it claims to belong to and does not join; `why` says why not: `forward`,
+             `forward_reply`, `other_sender`, `new_topic`.
     aside:   a machine wrote it: it is kept and shown, and changes nothing of what the complaint is about.
-    bounced: the answer that did not arrive.
+    bounced: the answer that did not arrive; `status` says why, by its code (RFC 3463), where that is known.
     again:   the complaint has this very mail already; it came on another way.
     """
 
@@ -49,13 +46,14 @@ class Joining:
     aside: bool = False
     bounced: Answer | None = None
     again: bool = False
+    status: str = ""
 
 
 class Joiner:
     """Decides, on the transaction in which the mail becomes a message."""
 
-    def __init__(self, tokens: ReplyTokens) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: ReplyTokens, ours: Ours = NOTHING_OF_OURS) -> None:
+        self._tokens, self._ours = tokens, ours
 
     def decide(self, conn: Connection, submission: Submission, parsed: Parsed) -> Joining:
         """Where this mail belongs; what came on another channel starts a complaint of its own or goes on with its conversation."""
@@ -68,17 +66,13 @@ class Joiner:
             there = threads.same_mail(conn, own, str(told.get("from_email") or ""), parsed.title, parsed.text, files)
             if there is not None:
                 return Joining(there, "duplicate", aside=True, again=True)
-        named = [str(one) for one in (told.get("reported_id"), told.get("in_reply_to"), *_texts(told.get("references"))[::-1]) if one]
-        if parsed.machine and _is_report(told):
-            quoted = [match.group() for match in islice(_ID_IN_TEXT.finditer(parsed.text), _MOST_IDS_IN_TEXT)]
-            bounced = next((one for one in answers.by_message_id(conn, [*named, *quoted]) if one.way is Way.EMAIL), None)
-            if bounced is not None:
-                # A report of delay, of delivery or of reading says nothing bad.
-                failed = told.get("reported_action") in (None, "failed")
-                return Joining(threads.resolve(conn, bounced.number), "bounce", aside=True, bounced=bounced if failed else None)
+        bounce = bounce_of(conn, self._tokens, parsed)
+        if bounce is not None:
+            return Joining(bounce.number, "bounce", aside=True, bounced=bounce.answer, status=bounce.status)
+        named = [str(one) for one in (told.get("in_reply_to"), *_texts(told.get("references"))[::-1]) if one]
         shown = self._tokens.shown(parsed.title, [*_texts(told.get("to")), *_texts(submission.envelope.get("rcpt_tos"))])
         by_token = [number for number in shown.signed if threads.exists(conn, threads.resolve(conn, number))]
-        if by_token and not told.get("forwarded"):
+        if by_token and not (told.get("forwarded") or told.get("passed_on")):
             return Joining(threads.resolve(conn, by_token[0]), "token", aside=_is_aside(told))
         return self._by_sender(conn, parsed, named, [*by_token, *shown.bare])
 
@@ -92,7 +86,8 @@ class Joiner:
         for number, subject, by in [*referred, *mentioned]:
             if not threads.exists(conn, number):
                 continue
-            why = _why_not(told, subject, known=sender != "@" and sender in threads.boxes_of(conn, number))
+            known = correspondence.may_write(complaints.conversation(conn, [number])[number], self._ours)
+            why = _why_not(told, subject, known=sender != "@" and sender in known)
             if not why:
                 return Joining(number, by, aside=_is_aside(told))
             refused = refused or (number, why)
@@ -104,7 +99,8 @@ def _why_not(told: Mapping[str, Any], subject: str | None, *, known: bool) -> st
     if told.get("forwarded"):
         return "forward"
     if not known:
-        return "other_sender"
+        # Whoever answers a forward of ours was told of the complaint by its customer; he may have a complaint of his own.
+        return "forward_reply" if told.get("passed_on") else "other_sender"
     # Some people begin every mail by answering an old one; a subject of its own, without Re:, is a new matter.
     topic, was = str(told.get("topic") or "").casefold(), (subject or "").casefold()
     replies = told.get("replied") or _is_aside(told)
@@ -115,12 +111,6 @@ def _why_not(told: Mapping[str, Any], subject: str | None, *, known: bool) -> st
 
 def _is_aside(told: Mapping[str, Any]) -> bool:
     return told.get("auto_reason") in _BY_ITSELF
-
-
-def _is_report(told: Mapping[str, Any]) -> bool:
-    """Whether a mail reports what became of another. An absence notice, whose return path is empty too, does not."""
-    daemon = _DAEMON.match(str(told.get("from_email") or ""))
-    return bool(told.get("auto_reason") == "report" or told.get("reported_id") or told.get("reported_action") or daemon)
 
 
 def _texts(value: object) -> list[str]:

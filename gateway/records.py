@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from connectors.base import Standing
-from gateway import ticket
+from gateway import correspondence, ticket
+from gateway.correspondence import Ours
 from gateway.plan import Plan
 from gateway.store import answers, complaints, corrections, desk, jobs, statuses, threads, trackers, unread
 from gateway.store.complaints import ComplaintRow
@@ -21,8 +22,8 @@ _STEPS = {"received": 0, "routed": 1, "answered": 3, "resolved": 3, "closed": 3}
 class Records:
     """Reads for the doors and the API."""
 
-    def __init__(self, store: Store, plan: Plan, links: str) -> None:
-        self._store, self._plan, self._links = store, plan, links
+    def __init__(self, store: Store, plan: Plan, links: str, ours: Ours) -> None:
+        self._store, self._plan, self._links, self._ours = store, plan, links, ours
 
     def standings(self, numbers: Sequence[str]) -> dict[str, Standing]:
         """Where complaints stand, in words that a customer may see; of one that is not parsed yet only that it was received."""
@@ -82,7 +83,8 @@ class Records:
             "statuses": reported,
             "tickets": tickets,
         }
-        return ticket.details_json(complaint, messages, decided, f"{self._links}/{number}")
+        others = {message.id for message in correspondence.by_others(messages, self._ours)}
+        return ticket.details_json(complaint, messages, decided, f"{self._links}/{number}", others)
 
     def waiting(self, limit: int) -> dict[str, Any]:
         """The head of the review queue: what a person should look at next, with the candidates, and how many wait in all."""

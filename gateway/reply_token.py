@@ -49,8 +49,15 @@ class ReplyTokens:
 
     def shown(self, subject: str, addresses: Iterable[str]) -> Shown:
         """The numbers that subject and recipients' addresses show."""
-        found = [match.groups() for address in addresses for match in _IN_ADDRESS.finditer(address[:400])]
-        found += [match.groups() for match in _IN_SUBJECT.finditer(subject[:1000])]
+        return self._shown(subject[:1000], [address[:400] for address in addresses])
+
+    def signed_in(self, text: str) -> tuple[str, ...]:
+        """The numbers that a text shows with a token that is ours, as a subject or an address has it."""
+        return self._shown(text, [text]).signed
+
+    def _shown(self, subject: str, addresses: Iterable[str]) -> Shown:
+        found = [match.groups() for address in addresses for match in _IN_ADDRESS.finditer(address)]
+        found += [match.groups() for match in _IN_SUBJECT.finditer(subject)]
         signed: dict[str, None] = {}
         bare: dict[str, None] = {}
         for day, token in found:

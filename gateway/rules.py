@@ -18,6 +18,7 @@ class Facts:
     verdict: Verdict
     said_nothing: bool
     machine: bool
+    mailing_list: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ RULES: tuple[Rule, ...] = (
     Rule("by_person", lambda f: f.verdict.decision is Decision.PERSON, _of_class, "客服已判定类别，转责任部门"),
     # A failed recognition, an empty mail: somebody has to ring or write back (预案 4.1).
     Rule("nothing_said", lambda f: f.said_nothing, _review, "没有可读的内容，请客服回电或回信询问"),
+    # Through a list both people and newsletters come.
+    Rule("mailing_list", lambda f: f.mailing_list, _review, "经邮件列表发来，由客服确认是否投诉"),
     # A machine's mail is kept and shown, but no department is made to act on it before a person has looked.
     Rule("machine_mail", lambda f: f.machine, _review, "自动发出的邮件，由客服确认是否投诉"),
     # Danger to life that may come from the building does not wait for a class: the project manager goes at once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -271,8 +271,18 @@ def unread_json(found: Unread) -> dict[str, Any]:
     }
 
 
-def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket: Mapping[str, Any], link: str) -> dict[str, Any]:
-    """The whole complaint behind a ticket's link: every message in full."""
+def sender_json(message: MessageRow, *, another: bool) -> dict[str, Any]:
+    """From whom a mail came, as its header says; nothing where it is no mail."""
+    details = message.details
+    if details.get("from_email") is None:
+        return {}
+    return {"sender": {"address": details["from_email"], "name": details.get("from_display_name") or "", "another": another}}
+
+
+def details_json(
+    complaint: ComplaintRow, messages: Sequence[MessageRow], ticket: Mapping[str, Any], link: str, others: Collection[int] = ()
+) -> dict[str, Any]:
+    """The whole complaint behind a ticket's link: every message in full. `others`: those of another sender than the customer."""
     return {
         **ticket,
         "number": complaint.number,
@@ -285,6 +295,7 @@ def details_json(complaint: ComplaintRow, messages: Sequence[MessageRow], ticket
                 "said": message.said,
                 "text": message.text,
                 "machine": message.machine,
+                **sender_json(message, another=message.id in others),
                 "attachments": [_attachment(link, file) for file in message.parsed.get("attachments", [])],
                 "turns": message.parsed.get("turns", []),
                 **{key: message.parsed[key] for key in ("aside", "joined", "claims") if key in message.parsed},

@@ -10,9 +10,10 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from classifiers.base import Classifier, Query
-from gateway import reopening, rules, ticket
+from gateway import correspondence, reopening, rules, ticket
 from gateway.announcing import Announcer
 from gateway.call_joining import Histories, Joining, Matter, filled
+from gateway.correspondence import NOTHING_OF_OURS, Ours
 from gateway.flow import Report
 from gateway.metrics import Metrics
 from gateway.plan import Plan
@@ -97,8 +98,9 @@ class Triage:
         acknowledger: Acknowledger,
         histories: Histories,
         alarm: Alarm,
+        ours: Ours = NOTHING_OF_OURS,
     ) -> None:
-        self._acknowledger, self._alarm = acknowledger, alarm
+        self._acknowledger, self._alarm, self._ours = acknowledger, alarm, ours
         self._store, self._champion, self._decider, self._plan = store, champion, decider, plan
         self._announcer, self._metrics, self._histories = announcer, metrics, histories
 
@@ -120,7 +122,7 @@ class Triage:
         # A bounce or an absence notice that joined says nothing of the matter.
         spoken = {number: [message for message in said if not message.aside] for number, said in everything.items()}
         classifier = self._champion.classifier()
-        verdicts = classifier.classify([query(records[n], spoken[n]) for n in numbers])
+        verdicts = classifier.classify([query(records[n], spoken[n], self._ours) for n in numbers])
         decided = [
             self._decider.decide(classifier, verdict, records[n].channel.value, n, now)
             for n, verdict in zip(numbers, verdicts, strict=True)
@@ -130,7 +132,7 @@ class Triage:
         reports: list[Report] = gone
         for job, one in zip(batch, decided, strict=True):
             n = job.number
-            customer = _customer(one.verdict, spoken[n])
+            customer = correspondence.known_customer(records[n].channel, one.verdict.customer, spoken[n], self._ours)
             if history := past.get(n):
                 # A home that he did not say is the one that he has always named.
                 customer = filled(customer, history.known)
@@ -171,6 +173,7 @@ class Triage:
             verdict,
             said_nothing=not any(message.said.strip() or message.title.strip() for message in messages),
             machine=all(message.machine for message in messages),
+            mailing_list=all(message.machine for message in messages) and any(map(correspondence.through_list, messages)),
         )
         new = [message for message in messages if message.id > complaint.triaged_through]
         objection = reopening.reopens(complaint, new, turn.ended)
@@ -310,20 +313,18 @@ def evidence_json(decided: Decided) -> dict[str, object]:
     }
 
 
-def query(complaint: ComplaintRow, messages: Sequence[MessageRow]) -> Query:
-    """What the classifier is asked: only what the customer said, and the whole text for finding who he is."""
+def query(complaint: ComplaintRow, messages: Sequence[MessageRow], ours: Ours = NOTHING_OF_OURS) -> Query:
+    """What the classifier is asked: only what was said now, and the whole text for finding who the customer is.
+
+    Others who write into his complaint speak of the matter, but their names and phones are not his.
+    """
+    others = {message.id for message in correspondence.by_others(messages, ours)}
+    his = [message for message in messages if message.id not in others]
     return Query(
         said="\n".join(message.said for message in messages if message.said),
         title=complaint.title,
         context="\n".join(message.text for message in messages),
         channel=complaint.channel.value,
         sender=next((message.hints.name for message in reversed(messages) if message.hints.name), ""),
+        own=query(complaint, his) if others else None,
     )
-
-
-def _customer(verdict: Verdict, messages: Sequence[MessageRow]) -> Customer:
-    """Who complains: what the text says, then what the newest envelope says."""
-    customer = verdict.customer
-    for message in reversed(messages):
-        customer = customer.or_else(message.hints)
-    return customer

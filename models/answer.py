@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,6 +77,16 @@ def box_of(address: str) -> str:
     """Whose box an address is: in small letters and without what stands after a plus, by which limits and senders are compared."""
     local, _, domain = address.strip().casefold().rpartition("@")
     return f"{local.partition('+')[0]}@{domain}"
+
+
+_DAEMON = re.compile(
+    r"(?:mailer[-_.]?daemon|mail[-_.]?daemon|mdaemon|postmaster|mail[-_.]delivery[-_.](?:sub)?system)(?:\+[^@]*)?(?:@|$)", re.IGNORECASE
+)
+
+
+def is_daemon(address: str) -> bool:
+    """Whether an address is one under which mail servers write of the mail that they handle."""
+    return _DAEMON.match(address) is not None
 
 
 class MailCode(StrEnum):

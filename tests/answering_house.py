@@ -52,7 +52,7 @@ class FakeMailer:
 class AnsweringHouse:
     """`house.mail(…)` takes a mail in and works until nothing is due."""
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    def __init__(self, home: Path, champion: FakeChampion | None = None, **settings: str) -> None:
         self.clock, self.sender, self.mailer, self.stream = FakeClock(), FakeSender(), FakeMailer(), io.StringIO()
         loaded = config.load({"JIESU_HOME": str(home)} | MAIL | {f"JIESU_{key.upper()}": value for key, value in settings.items()})
         self.app = bootstrap.build(
@@ -60,7 +60,7 @@ class AnsweringHouse:
             clock=self.clock,
             log=OperatorLog(stream=self.stream),
             sender=self.sender,
-            champion=FakeChampion(),
+            champion=champion or FakeChampion(),
             mailer=self.mailer,
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from classifiers.base import Query
+from classifiers.fields import FieldFinder
 from models.complaint import Customer
 from models.delivery import Outcome, OutcomeCode, Outgoing
 from models.verdict import ComplaintClass, Decision, Reason, Risk, Verdict
@@ -56,8 +57,8 @@ class FakeClassifier:
     # Sure of what it knows, unsure of all else.
     caution = (0.5, (0.1,) * len(ComplaintClass))
 
-    def __init__(self, explode_on: str | None = None) -> None:
-        self.explode_on = explode_on
+    def __init__(self, explode_on: str | None = None, fields: FieldFinder | None = None) -> None:
+        self.explode_on, self.fields = explode_on, fields
         self.batches: list[int] = []
 
     def classify(self, queries: Sequence[Query]) -> list[Verdict]:
@@ -80,7 +81,7 @@ class FakeClassifier:
             candidates=(primary, second),
             risk=(Risk.SAFETY,) if "危险" in query.said else (),
             reasons=(Reason("词", 1.0, ((0, 1),)),) if query.said else (),
-            customer=Customer(name="林树") if "林树" in query.said else Customer(),
+            customer=self.fields.find(query) if self.fields else Customer(name="林树") if "林树" in query.said else Customer(),
             trained_model=self.version,
         )
 

@@ -30,6 +30,7 @@ STEP_FRIENDS = (
     "gateway.call_records",
     "gateway.call_joining",
     "gateway.reopening",
+    "gateway.correspondence",
     "gateway.announcing",
     "gateway.circuit",
 )
@@ -80,6 +81,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "gateway.acceptance",
         "gateway.answering",
         "gateway.joining",
+        "gateway.bounces",
         "gateway.call_records",
         "gateway.noticing",
         "gateway.notice_watch",

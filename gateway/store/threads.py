@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from gateway.store.engine import Store
-from models.answer import Way, box_of
+from models.answer import box_of
 from models.columns import storable
 from models.submission import Channel
 from models.tables import answers, complaints, joined_numbers, mail_ids, messages, submissions
@@ -31,17 +31,6 @@ def known(conn: Connection, message_ids: Sequence[str]) -> list[KnownMail]:
     theirs = select(mail_ids.c.number, mail_ids.c.subject).where(mail_ids.c.message_id.in_(message_ids))
     rows = [*conn.execute(ours), *conn.execute(theirs.order_by(mail_ids.c.submission_id.desc()))]
     return [KnownMail(row.number, row.subject) for row in rows]
-
-
-def boxes_of(conn: Connection, number: str) -> set[str]:
-    """Whose mail belongs to a complaint: who wrote to it, whom we answered, and the address that the customer gave."""
-    # By the submissions, which are found by their number; the Message-IDs would all be read.
-    mine = select(submissions.c.id).where(submissions.c.number == number)
-    found = set(conn.execute(select(mail_ids.c.sender).where(mail_ids.c.submission_id.in_(mine))).scalars())
-    mailed = select(answers.c.to_box).where(answers.c.number == number, answers.c.way == Way.EMAIL.value, answers.c.to_box.is_not(None))
-    found |= {str(box) for box in conn.execute(mailed).scalars()}
-    given = conn.execute(select(complaints.c.email).where(complaints.c.number == number)).scalar_one_or_none()
-    return found | ({box_of(given)} if given else set())
 
 
 def exists(conn: Connection, number: str) -> bool:

@@ -41,6 +41,7 @@ ANSWER_WORDS: Mapping[str, tuple[str, str]] = {
         "Claims to belong to {number}, but {why}; so it is a complaint of its own.",
     ),
     "claims.forward": ("这是一封转发邮件", "it is forwarded"),
+    "claims.forward_reply": ("这是对转发邮件的回复，发件人不同", "it replies to a forwarded mail, and the sender is another"),
     "claims.other_sender": ("发件人不同，也没有有效的回信标记", "the sender is another, and there is no valid token"),
     "claims.new_topic": ("主题完全不同", "the subject is quite another"),
     # ---- Who is to be rung up

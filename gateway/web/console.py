@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import QueryParams
 
-from gateway import ticket
+from gateway import correspondence, ticket
 from gateway.bootstrap import App
 from gateway.desk import Page, Story
 from gateway.store.desk import LOOKED_AT, NUMBER, After, Listed, View
@@ -114,7 +114,7 @@ def routes(app: App, door: Door) -> tuple[APIRouter, Callable[[Visit, str, str],
         number = story.complaint.number
         undo = await undo_of(visit)
         values = item_values(visit, story, {}) | {"here": f"/console/complaints/{number}"}
-        values |= {"timeline": timeline(story, app.plan), "undo": undo if undo == number else None, "draft": draft}
+        values |= {"timeline": timeline(story, app.plan, app.ours), "undo": undo if undo == number else None, "draft": draft}
         return door.page(visit, "console_complaint.html", status=status, wrong=wrong, **values)
 
     @router.get("/complaints/{number}/originals/{submission}")
@@ -288,7 +288,11 @@ def _history(app: App, story: Story, visit: Visit) -> list[str]:
     told = [say("history.received", channel=say(f"channel.{c.channel}"))]
     if len(story.messages) > 1:
         told.append(say("history.messages", n=len(story.messages)))
-    if any(message.machine for message in story.messages):
+    if correspondence.by_others(story.messages, app.ours):
+        told.append(say("history.another"))
+    if any(map(correspondence.through_list, story.messages)):
+        told.append(say("history.mailing_list"))
+    if any(message.machine and not correspondence.through_list(message) for message in story.messages):
         told.append(say("history.machine"))
     if verdict:
         said = verdict.get("said", verdict["primary"])

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gateway.correspondence import Ours, by_others
 from gateway.desk import Story
 from gateway.plan import Plan
+from gateway.ticket import sender_json
 from gateway.web.console_calls import call_of
 from gateway.web.console_view import plain
 
@@ -25,13 +27,19 @@ class Entry:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-def timeline(story: Story, plan: Plan) -> list[Entry]:
-    """Everything that happened to a complaint, oldest first."""
+def timeline(story: Story, plan: Plan, ours: Ours) -> list[Entry]:
+    """Everything that happened to a complaint, oldest first. `ours`: how we are reached."""
+    others = {message.id for message in by_others(story.messages, ours)}
     entries = [
         Entry(
             message.received_at,
             "message",
-            {"message": message, "original": story.originals.get(message.submission_id), "call": call_of(message)},
+            {
+                "message": message,
+                "original": story.originals.get(message.submission_id),
+                "call": call_of(message),
+                **sender_json(message, another=message.id in others),
+            },
         )
         for message in story.messages
     ]

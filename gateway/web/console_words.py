@@ -147,6 +147,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "priority.urgent": ("紧急", "urgent"),
     "field.name": ("姓名", "name"),
     "field.contact": ("联系方式", "contact"),
+    "sender.from": ("发件人", "From"),
+    "sender.unknown": ("未写明", "not said"),
+    "sender.another": ("另一发件人（不是最初来信的地址，不会收到给顾客的答复）", "another sender: not who began it, and not sent what the customer is told"),
     "sender.brand": ("品牌", "brand"),
     "sender.check": ("发件域核对", "Sender's domain"),
     "sender.no_dns": ("没有 DNS，未核对", "not checked: there is no DNS"),
@@ -251,6 +254,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "history.department": ("现在{department}", "now with {department}"),
     "history.decided": ("已有 {n} 次人工判定", "decided {n} times"),
     "history.told": ("已通知 {n} 次", "told {n} times"),
+    "history.another": ("有另一发件人来信", "another sender wrote, too"),
+    "history.mailing_list": ("经邮件列表发来", "through a mailing list"),
     "history.machine": ("自动发出的邮件", "written by a machine"),
 }  # fmt: skip
 
@@ -273,6 +278,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "event.complaint.erased": ("已删除顾客信息", "erased"),
     "rule.by_person": ("客服已判定类别，转责任部门", "a person has decided the class; to the department in charge"),
     "rule.nothing_said": ("没有可读的内容，请客服回电或回信询问", "nothing readable; customer service is to ask"),
+    "rule.mailing_list": ("经邮件列表发来，由客服确认是否投诉", "through a mailing list; customer service looks whether it is a complaint"),
     "rule.machine_mail": ("自动发出的邮件，由客服确认是否投诉", "written by a machine; customer service looks whether it is a complaint"),
     "rule.danger_first": (
         "涉及人身安全，先由工程部门到场，类别待客服确认",

@@ -66,7 +66,7 @@ mail_ids = Table(
     Column("submission_id", Id, ForeignKey("submissions.id"), primary_key=True),
     Column("message_id", Words, nullable=False, index=True),
     Column("number", String(32), nullable=False),
-    # Who wrote it, for a reply to it must come from the same box.
+    # Who wrote it. Read by releases before `gateway.correspondence` alone, which may still share the store.
     Column("sender", Words, nullable=False),
     Column("subject", Words, nullable=False),
 )

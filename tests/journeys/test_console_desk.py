@@ -9,9 +9,11 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from console_house import Visitor, complain, person
+from factories import mail, submission
 from fakes import eventually
 from running import RunningGateway
 
+from gateway.reply_token import ReplyTokens
 from models.correction import UNDONE
 from models.staff import Role
 from models.verdict import ComplaintClass
@@ -293,6 +295,30 @@ def test_hostile_content_is_shown_as_text(gateway: RunningGateway, agent: Visito
         assert "<b>bold" not in page
         assert not re.search("[\u202e\u2066\u200b\x0b]", page)
         assert "{{7*7}}" in page
+
+
+def test_the_page_says_who_wrote_each_mail_and_who_is_another(gateway: RunningGateway, agent: Visitor) -> None:
+    number = complain(gateway, "漏水三个月了", sender="Grace Lin <grace@mail.example>")
+    page = agent.get(f"/console/complaints/{number}").text
+    assert "发件人：<bdi>Grace Lin</bdi> &lt;<bdi>grace@mail.example</bdi>&gt;</p>" in page
+    assert "另一发件人" not in page
+    tokens = ReplyTokens((gateway.app.settings.secrets_folder / "reply.secret").read_text("utf-8").strip())
+    fresh = complain(gateway, "是误会", subject=f"Re: {tokens.tag(number)}", sender='"<b>Wang</b>" <wang@corp.example>')
+    assert fresh != number
+    page = agent.get(f"/console/complaints/{number}").text
+    assert '<bdi>&lt;b&gt;Wang&lt;/b&gt;</bdi> &lt;<bdi>wang@corp.example</bdi>&gt; <strong class="missing">另一发件人' in page
+    assert "带有我方签发的回信标记" in page
+    assert page.count("另一发件人（") == 1
+    assert "有另一发件人来信" in agent.get(f"/console?show=all&open={number}").text
+
+
+def test_a_mailing_list_is_not_called_a_machine(gateway: RunningGateway, agent: Visitor) -> None:
+    raw = b"List-Id: <owners.example>\r\n" + mail("投诉", "合同问题")
+    number = gateway.app.accept(submission(raw, at=gateway.app.clock.now())).number
+    eventually(lambda: (story := gateway.app.desk.story(number)) and story.verdicts)
+    for page in (agent.get(f"/console?show=all&open={number}").text, agent.get(f"/console/complaints/{number}").text):
+        assert "经邮件列表发来" in page
+        assert "自动发出的邮件" not in page
 
 
 def test_a_text_of_twenty_thousand_characters(gateway: RunningGateway, agent: Visitor) -> None:

@@ -212,3 +212,64 @@ def test_never_raises_and_values_stand_in_the_text(said: str) -> None:
 def test_an_estate_that_begins_with_a_surname_is_no_name(said: str, estate: str | None, name: str | None) -> None:
     fields = found(said)
     assert (fields.get("estate"), fields.get("name")) == (estate, name)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "销售经理 wang@corp.example 态度恶劣，当着孩子的面骂人",
+        "我给 tousu@corp.example 写过三次信，没有人回",
+        "我联系 wang@corp.example 没人理",
+        "那个销售的邮箱是 wang@corp.example，你们查查",
+        "举报对象：\nwang@corp.example",
+        "他让我回复到 wang@corp.example，回了也没用",
+        "找过 wang@corp.example 没用",
+        "I wrote to sales@corp.example twice, no answer",
+    ],
+)
+def test_an_address_that_is_merely_named_is_not_the_customers(said: str) -> None:
+    assert "email" not in found(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "我的邮箱是 wen@example.com",
+        "销售经理 wang@corp.example 骂人，结果请发到我邮箱：wen@example.com",
+        "墙裂了\nwen@example.com",
+        "墙裂了\n电话 13800004321 邮箱 wen@example.com",
+        "联系邮箱：wen@example.com",
+        "请回复我 wen@example.com，谢谢",
+        "My email is wen@example.com",
+        "The wall leaks. Please reply to me at wen@example.com",
+        "对，你们回复到我的邮箱wen@example.com",
+    ],
+)
+def test_an_address_that_he_gives_as_his_own_is(said: str) -> None:
+    assert found(said)["email"] == "wen@example.com"
+
+
+def test_an_address_of_whoever_else_speaks_is_not_the_customers() -> None:
+    context = "客服：我的邮箱是 kefu@corp.example，您发给我\n客户：好，墙裂了。"
+    assert "email" not in found("好，墙裂了。", "", context, "phone")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["打销售手机13900001111没人接", "物业经理13900001111骂人", "我打他电话13900001111不接", "你们热线075528000012没人接"],
+)
+def test_a_phone_that_is_said_to_be_somebody_elses_is_not_the_customers(said: str) -> None:
+    assert "phone" not in found(said)
+
+
+@pytest.mark.parametrize("said", ["他打我电话13800004321骚扰", "物业没有回我，13800004321", "我爸不会上网，请联系他13800004321"])
+def test_a_phone_of_his_beside_others_is_the_customers(said: str) -> None:
+    assert found(said)["phone"] == "13800004321"
+
+
+def test_who_he_is_is_looked_for_only_in_what_the_customer_wrote_himself() -> None:
+    his = Query("我叫温竹青，翠澜花园墙裂了")
+    both = Query("我叫温竹青，翠澜花园墙裂了\n我是销售王志强，我的手机13900001111，他家是3栋1801", own=his)
+    fields = FINDER.find(both).found()
+    assert (fields["name"], fields["unit"]) == ("温竹青", "3栋1801")
+    assert "phone" not in fields

@@ -968,9 +968,10 @@ def test_text_behind_the_closing_boundary_is_no_part() -> None:
         ("X-Autoreply: yes", "autoreply_header"),
         ("X-Autorespond: x", "autoreply_header"),
         ("Precedence: bulk", "precedence"),
-        ("Precedence: List", "precedence"),
+        ("Precedence: List", "list"),
         ("Precedence: junk", "precedence"),
         ("List-Id: <x.example.com>", "list"),
+        ("Precedence: bulk\nList-Id: <x.example.com>", "list"),
         ("List-Unsubscribe: <mailto:x>", "list"),
         ("X-Auto-Response-Suppress: All", "suppress"),
         ("Subject: 自动回复: 投诉", "auto_subject"),
@@ -1009,6 +1010,24 @@ def test_a_report_names_the_mail_it_is_about() -> None:
     read = "Content-Type: message/disposition-notification\n\nOriginal-Message-ID: <ours@example.cn>"
     assert [multipart("report", notice, last).reported_id for last in (headers, whole, read)] == ["<ours@example.cn>"] * 3
     assert multipart("mixed", notice, whole).reported_id is None
+
+
+def test_mails_that_came_along_are_known_by_their_ids() -> None:
+    """Servers that send no report return the mail in one of these shapes."""
+    coded = base64.encodebytes(b"Message-ID: <ours@example.cn>\n\nx").decode()
+    file = (
+        'Content-Type: {}; name="a"\nContent-Disposition: attachment; filename="Return.EML"\nContent-Transfer-Encoding: base64\n\n' + coded
+    )
+    shapes = (
+        "Content-Type: text/rfc822-headers\n\nMessage-ID: <ours@example.cn>\nSubject: x",
+        "Content-Type: message/rfc822\n\nMessage-ID: <ours@example.cn>\n\nx",
+        file.format("application/octet-stream"),
+        file.format("text/plain"),
+    )
+    assert [multipart("mixed", "Content-Type: text/plain\n\nx", one).returned_ids for one in shapes] == [("<ours@example.cn>",)] * 4
+    assert len(multipart("mixed", *[f"Content-Type: message/rfc822\n\nMessage-ID: <{n}@x>\n\nx" for n in range(9)]).returned_ids) == 5
+    golden = [read_mail((GOLDEN / f"{name}.eml").read_bytes()) for name in ("75-bounce-whole-mail", "76-bounce-mail-as-file")]
+    assert [one.returned_ids for one in golden] == [("<jiesu.ack-42@example.cn>",)] * 2
 
 
 # --- What the house gets.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.replies import is_forward_subject, reply_text, said_now, topic_of
+from connectors.replies import read_subject, reply_text, said_now
 
 OWN = "阳台还在漏水，请尽快安排维修。"
 
@@ -261,14 +261,28 @@ def test_a_forwarded_mail_below_a_long_message_is_left_out() -> None:
     assert reply_text(f"{long}\n\n---------- Forwarded message ---------\nFrom: a <a@example.com>\nDate: 2024\n\n您好") == long
 
 
-@pytest.mark.parametrize("subject", ["Fwd: 漏水", "FW: leak", "转发: 漏水", "转发：漏水", "轉寄: 漏水", " Fw：x"])
+@pytest.mark.parametrize("subject", ["Fwd: 漏水", "FW: leak", "转发: 漏水", "转发：漏水", "轉寄: 漏水", " Fw：x", "[外部邮件]转发：漏水"])
 def test_forward_subjects(subject: str) -> None:
-    assert is_forward_subject(subject)
+    assert read_subject(subject).forwarded
 
 
 @pytest.mark.parametrize("subject", ["Re: 漏水", "转发给谁都没用", "forward", "", "Re: Fwd: 漏水"])
 def test_other_subjects(subject: str) -> None:
-    assert not is_forward_subject(subject)
+    assert not read_subject(subject).forwarded
+
+
+@pytest.mark.parametrize(
+    ("subject", "passed_on"),
+    [
+        ("回复：转发：漏水", True),
+        ("Re: 答复: Fwd: 漏水", True),
+        ("Re: 回复：漏水", False),
+        ("Fwd: Re: 漏水", False),
+        ("回复：转发给谁都没用", False),
+    ],
+)
+def test_a_reply_to_what_was_forwarded(subject: str, passed_on: bool) -> None:
+    assert read_subject(subject).passed_on is passed_on
 
 
 @pytest.mark.parametrize(
@@ -286,7 +300,7 @@ def test_other_subjects(subject: str) -> None:
     ],
 )
 def test_our_tag_is_no_part_of_a_topic(subject: str) -> None:
-    assert topic_of(subject) == ("漏水", True)
+    assert (read_subject(subject).topic, read_subject(subject).replied) == ("漏水", True)
 
 
 def test_the_signature_below_two_dashes_is_left_out() -> None:

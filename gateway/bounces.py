@@ -1,0 +1,105 @@
+"""Bounces: what a mail server writes back of an answer of ours, in whatever shape (RFC 3464, and what servers in China send instead).
+
+Believed is only who knows the Message-ID of our letter or its token; a forged one can make no more of it than that the letter came back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gateway.reply_token import ReplyTokens
+from gateway.store import answers, threads
+from models.answer import Answer, AnswerState, Way, is_daemon
+from models.complaint import Parsed
+
+# A Message-ID within a text; the reports of some servers quote the mail's header there and nowhere else.
+_ID_IN_TEXT = re.compile(r"<[\x21-\x3b=\x3f-\x7e]{3,190}>", re.ASCII)
+_MOST_IDS_IN_TEXT = 50
+# So much of a report is what the server says itself; below stands what it returns.
+_OWN_WORDS = 4000
+_FAILED = re.compile(
+    r"退信|被退[回件]|(?:未能?|没有?|無法|无法|不能|未成功)(?:成功)?(?:送达|送達|投递|投遞|发送到|傳送|寄達)"
+    r"|(?:投递|投遞|发送|送达|送達|寄送|傳送)失[败敗]|undeliver|not (?:be )?deliver|(?:delivery|delivering).{0,40}fail|fail.{0,40}deliver"
+    r"|failure notice|return(?:ed|ing).{0,20}(?:mail|message|sender)|no such user|user unknown"
+    r"|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?![\d.])|(?<![\d.,-])55\d[ -](?=[#<(\[A-Za-z5])",
+    re.IGNORECASE,
+)
+# The server goes on trying …
+_DELAYED = re.compile(
+    r"(?:继续|繼續|再次|重新)(?:尝试|嘗試|投递|投遞|发送|重试)|(?:投递|投遞|送达|送達)(?:被)?延[迟遲誤误]|延[迟遲](?:投递|投遞|送达|送達|通知)|(?:尚未|暂未)(?:送达|投递)"
+    r"|delay|still (?:being )?(?:try|retr)|will (?:be retried|retry|keep trying|continue)|not yet been delivered|warning message only",
+    re.IGNORECASE,
+)
+# … unless it says that it has stopped.
+_GIVEN_UP = re.compile(
+    r"放弃|放棄|不再|停止|永久|permanent|giv(?:e|en|ing) up|will not (?:be retried|retry)|could not be delivered for", re.IGNORECASE
+)
+_STATUS = re.compile(r"(?<![\d.])5\.\d{1,3}\.\d{1,3}(?![\d.])")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """That a mail reports of an answer. `answer` is the one that did not arrive; None where the report says nothing bad, or nothing new."""
+
+    number: str
+    answer: Answer | None
+    status: str = ""
+
+
+def bounce_of(conn: Connection, tokens: ReplyTokens, parsed: Parsed) -> Bounce | None:
+    """What a mail reports of an answer of ours; None where it is no report, or of none of them."""
+    told = parsed.details
+    reports = told.get("auto_reason") == "report" or bool(told.get("reported_id") or told.get("reported_action"))
+    daemon = is_daemon(str(told.get("from_email") or ""))
+    if not parsed.machine or not (reports or daemon or told.get("auto_reason") == "null_return_path"):
+        return None
+    words = f"{parsed.title}\n{parsed.text[:_OWN_WORDS]}"
+    status = str(told.get("reported_status") or "") or next((match.group() for match in _STATUS.finditer(words)), "")
+    delayed = bool(_DELAYED.search(words)) and not _GIVEN_UP.search(words)
+    returned = _mailed(conn, [*_texts(told.get("reported_id")), *_texts(told.get("returned_ids"))])
+    # Who is away answers with an empty return path, too, and quotes what he answers; and people read postmasters' boxes.
+    says_so = reports or returned is not None or delayed or _FAILED.search(words)
+    if not says_so or (told.get("auto_subject") and not (reports or daemon)):
+        return None
+    failed = not delayed
+    if told.get("reported_action") is not None:
+        failed = told["reported_action"] == "failed"
+    named = returned or _mailed(conn, _named(told, parsed.text, answers_too=reports or daemon))
+    if named is not None:
+        return Bounce(threads.resolve(conn, named.number), named if failed else None, status)
+    for spelt in tokens.signed_in(words):
+        number = threads.resolve(conn, spelt)
+        if threads.exists(conn, number):
+            return Bounce(number, _latest(conn, number, parsed.text) if failed else None, status)
+    return None
+
+
+def _named(told: Mapping[str, Any], text: str, *, answers_too: bool) -> list[str]:
+    """The Message-IDs that a report names. `answers_too`: also those that it says it answers, as anybody's answer does."""
+    quoted = [match.group() for match in islice(_ID_IN_TEXT.finditer(text), _MOST_IDS_IN_TEXT)]
+    answered = [*_texts(told.get("in_reply_to")), *_texts(told.get("references"))[::-1]] if answers_too else []
+    return [*answered, *quoted]
+
+
+def _mailed(conn: Connection, message_ids: Iterable[str]) -> Answer | None:
+    return next((one for one in answers.by_message_id(conn, list(message_ids)) if one.way is Way.EMAIL), None)
+
+
+def _latest(conn: Connection, number: str, text: str) -> Answer | None:
+    """The letter of a complaint that a report means which names none: the last one that is out, to a box that it names if it names any."""
+    sent = [one for one in answers.of_number(conn, number) if one.way is Way.EMAIL and one.state is AnswerState.SENT]
+    spoken = text.casefold()
+    named = [one for one in sent if one.to and one.to.casefold() in spoken]
+    return next(reversed(named or sent), None)
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [str(one) for one in value]
+    return [str(value)] if value else []

@@ -79,7 +79,8 @@ def test_what_the_standard_library_builds_comes_back(built: tuple[bytes, str, li
         safe = safe_filename(name)[0]
         # Of two files of one name the second is numbered.
         assert not safe or part.attachment.filename.startswith(safe.rpartition(".")[0])
-    assert squeezed(mail.reply_text) in squeezed(mail.text) or set(mail.reply_text.split()) <= set(mail.text.replace(">", " ").split())
+    said, whole = (set(words.replace(">", " ").split()) for words in (mail.reply_text, mail.text))
+    assert squeezed(mail.reply_text) in squeezed(mail.text) or said <= whole
     submission = Submission(Channel.EMAIL, raw, "message/rfc822", "1", MORNING)
     for position, known in enumerate(parse(submission).attachments):
         assert file_of(submission, position, known.sha256) == files[position][1]

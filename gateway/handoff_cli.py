@@ -180,12 +180,15 @@ _BUCKET_WORDS = {
 
 
 def _days(first: str, last: str, zone: str) -> tuple[datetime, datetime]:
+    from gateway.reconcile import in_order
+
     here = ZoneInfo(zone)
     try:
         begin = datetime.fromisoformat(first or "2000-01-01").replace(tzinfo=here)
         end = datetime.fromisoformat(last or "2999-12-30").replace(tzinfo=here) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise BadSetting("DAY", "日期应写作 2026-11-01", "write a day as 2026-11-01") from None
+    in_order(begin, end)
     return begin, end
 
 

@@ -137,6 +137,8 @@ def routes(app: App, door: Door) -> APIRouter:
             report = await anyio.to_thread.run_sync(app.reconciliation.report, since, until)
         except ValueError:
             wrong = visit.say("reconcile.bad_day")
+        except Refused as error:
+            wrong = visit.say.either(error.zh, error.en)
         values: dict[str, Any] = {"report": report, "first": first[:10], "last": last[:10], "buckets": BUCKETS, "wrong": wrong}
         return door.page(visit, "console_reconcile.html", status=422 if wrong else 200, **values)
 

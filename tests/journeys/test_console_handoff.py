@@ -104,3 +104,8 @@ def test_the_report_is_a_page(gateway: RunningGateway) -> None:
     assert lead.get("/console/reconcile?from=2026-11-01&to=2026-11-30").status == 200
     for nonsense in ("yesterday", "0001-01-01", "9999-12-31"):
         assert lead.get(f"/console/reconcile?from=2026-01-01&to={nonsense}").status == 422
+    reversed_ = "/console/reconcile?from=2026-11-30&to=2026-11-01"
+    assert lead.get(reversed_).status == 422
+    assert "起始日期晚于截止日期" in lead.get(reversed_).text
+    assert "the first day comes after the last one" in lead.get(f"{reversed_}&lang=en").text
+    assert lead.get("/console/reconcile?from=2026-11-30&to=2026-11-30").status == 200

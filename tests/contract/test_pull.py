@@ -207,6 +207,26 @@ def test_a_consumer_pulls_waits_and_goes_on(gateway: RunningGateway) -> None:
     assert client.ask("/api/v1/events/position/nobody")[0] == 404
 
 
+def test_a_token_that_is_renewed_goes_on_where_the_one_before_stopped(gateway: RunningGateway) -> None:
+    staffing = gateway.app.staffing
+    leaked = staffing.add_token("erp", [Scope.EVENTS_READ])
+    complain(gateway, "价格问题")
+    client = Client(gateway, leaked)
+    client.ask("/api/v1/events/position/nightly", "PUT", {"cursor": client.events(limit=2)["next"]})
+    renewed = Client(gateway, staffing.renew_token("erp"))
+    assert client.ask("/api/v1/events")[0] == 401
+    assert [event["type"] for event in renewed.events(consumer="nightly")["events"]] == ["complaint.routed"]
+    # It opens no more than before, and one that was switched off comes back.
+    assert renewed.ask("/api/v1/review")[0] == 403
+    staffing.disable_token("erp")
+    assert renewed.ask("/api/v1/events")[0] == 401
+    again = Client(gateway, staffing.renew_token(" erp "))
+    assert [event["type"] for event in again.events(consumer="nightly")["events"]] == ["complaint.routed"]
+    assert renewed.ask("/api/v1/events")[0] == 401
+    with pytest.raises(Refused, match="no token called"):
+        staffing.renew_token("nobody")
+
+
 def test_cloudevents_come_as_a_batch(gateway: RunningGateway) -> None:
     client = Client(gateway, gateway.app.api_token)
     complain(gateway, "价格问题")

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from gateway import config
+from gateway.ranges import days_in_order, numbers_in_order
 from gateway.terminal import err, out
 from models.errors import BadSetting, Refused
 
@@ -125,6 +126,7 @@ def redeliver(
 
     settings = config.load()
     begin, end = _days(since, until, settings.general.timezone) if since or until else (None, None)
+    first, last = numbers_in_order(first, last)
     wanted = Wanted(endpoint=name, number=number, first=first, last=last, since=begin, until=end, state="failed" if failed else "")
     with _with_operating() as app:
         if name:
@@ -180,15 +182,13 @@ _BUCKET_WORDS = {
 
 
 def _days(first: str, last: str, zone: str) -> tuple[datetime, datetime]:
-    from gateway.reconcile import in_order
-
     here = ZoneInfo(zone)
     try:
         begin = datetime.fromisoformat(first or "2000-01-01").replace(tzinfo=here)
         end = datetime.fromisoformat(last or "2999-12-30").replace(tzinfo=here) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise BadSetting("DAY", "日期应写作 2026-11-01", "write a day as 2026-11-01") from None
-    in_order(begin, end)
+    days_in_order(begin, end)
     return begin, end
 
 

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
 from gateway.periodic import Periodic
+from gateway.ranges import days_in_order
 from gateway.store import reconciling
 from gateway.store.engine import Store
 from gateway.store.reconciling import EventFacts, Facts
 from models.delivery import EventType
-from models.errors import Refused
 
 # What may become of a submission, as far as an endpoint goes. The order is that of the report.
 BUCKETS = ("delivered", "pending", "parked", "dead", "joined", "not_for_it", "unexplained")
@@ -92,7 +92,7 @@ class Reconciliation:
 
     def report(self, since: datetime, until: datetime) -> Report:
         """What became of everything accepted in this period, read in one transaction. Raises `Refused` where it ends before it begins."""
-        in_order(since, until)
+        days_in_order(since, until)
         found = {name: OfEndpoint() for name in self._endpoints or ("",)}
         accepted, numbers = 0, set()
         with self._store.read() as conn:
@@ -214,16 +214,6 @@ def _deliveries(facts: Facts, event: EventFacts, endpoint: str) -> list[str]:
     if not state:
         return ["no_job"]
     return ["pending"] if state != "parked" else ["dead"] if reason in _GIVEN_UP else ["parked"]
-
-
-def in_order(since: datetime | None, until: datetime | None) -> None:
-    """Raises `Refused` where a period ends before it begins; it may be open at either end."""
-    if since is not None and until is not None and until <= since:
-        raise Refused(
-            "dates_reversed",
-            "起始日期晚于截止日期，请对调",
-            "the first day comes after the last one; change them about",
-        )
 
 
 class NightlyReconciliation(Periodic):

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 from console_house import complain
 from factories import MORNING
+from jsonschema import Draft202012Validator
 from running import RunningGateway
 
 from gateway.clock import SystemClock
@@ -243,6 +244,38 @@ def test_cloudevents_come_as_a_batch(gateway: RunningGateway) -> None:
     path = "/" + batch[0]["dataschema"].split("/", 3)[3]
     status, _, schema = Client(gateway, "").ask(path)
     assert (status, json.loads(schema)["title"]) == (200, "complaint.received")
+
+
+def test_the_document_says_what_the_feed_answers(gateway: RunningGateway) -> None:
+    client = Client(gateway, gateway.app.api_token)
+    complain(gateway, "价格问题")
+    document = json.loads(client.ask("/api/v1/openapi.json")[2])
+    told = document["paths"]["/api/v1/events"]["get"]
+    parameters = {one["name"]: one for one in told["parameters"]}
+    assert set(parameters) == {"after", "consumer", "limit", "types", "wait"}
+    assert all(" / " in one["description"] for one in parameters.values())
+    # What it says of limits is what is kept to.
+    for name in ("limit", "wait"):
+        schema = parameters[name]["schema"]
+        for value, status in (
+            (schema["minimum"], 200),
+            (schema["maximum"], 200),
+            (schema["minimum"] - 1, 422),
+            (schema["maximum"] + 1, 422),
+        ):
+            assert client.ask(f"/api/v1/events?{name}={value}")[0] == status
+    answer = told["responses"]["200"]
+    assert set(answer["content"]) == {"application/json", "application/cloudevents-batch+json"}
+    for kind, described in answer["content"].items():
+        status, headers, body = client.ask("/api/v1/events", Accept=kind)
+        assert status == 200
+        assert headers["content-type"].startswith(kind)
+        assert {name.lower() for name in answer["headers"]} <= set(headers)
+        validator = Draft202012Validator({**described["schema"], "components": document["components"]})
+        validator.validate(json.loads(body))
+        assert not validator.is_valid([{"type": "complaint.lost"}])
+        assert not validator.is_valid({"events": [{"type": "complaint.routed"}], "next": "", "more": False})
+    assert {"401", "403", "422", "503"} <= set(told["responses"])
 
 
 @pytest.mark.parametrize(

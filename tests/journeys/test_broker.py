@@ -174,6 +174,13 @@ def bound(server: RabbitMq) -> bool:
     return "2" in server.tell(bindings)
 
 
+def empty(server: RabbitMq) -> None:
+    """Nothing of other tests lies in the queues of the example, which stay bound."""
+    for queue in ("tickets", "tickets.dead"):
+        if waiting(server, queue):
+            take(server, queue)
+
+
 def lying(server: RabbitMq, message_id: str, secret: str, *, age: timedelta, body: str | None = None, **changed: str) -> None:
     """An event that was published so long ago, signed with a secret, lies in the queue."""
     at = datetime.now(UTC) - age
@@ -191,6 +198,7 @@ def lying(server: RabbitMq, message_id: str, secret: str, *, age: timedelta, bod
 def test_the_example_is_a_consumer(message_broker: RabbitMq, tmp_path: Path) -> None:
     with told_to(message_broker, tmp_path, queue="all") as gateway:
         secret = secret_of(gateway)
+        empty(message_broker)
         # Makes the exchange that the consumer binds to.
         assert gateway.app.endpoints.test("mq").code is OutcomeCode.ACCEPTED
         with example(message_broker, secret) as lines:
@@ -225,7 +233,7 @@ def test_what_the_example_fails_on_is_put_back(message_broker: RabbitMq, tmp_pat
         assert gateway.app.endpoints.test("mq").code is OutcomeCode.ACCEPTED
         with example(message_broker, secret):
             eventually(lambda: bound(message_broker))
-        take(message_broker, "tickets.dead")
+        empty(message_broker)
         # Truly signed, and the consumer cannot do anything with it: it ends, and the message is there again.
         lying(message_broker, "strange", secret, age=timedelta(0), body="[]")
         with example(message_broker, secret) as lines, pytest.raises(queues.Empty):

@@ -230,6 +230,7 @@ def test_the_example_is_a_consumer(message_broker: RabbitMq, tmp_path: Path) -> 
 def test_what_the_example_fails_on_is_put_back(message_broker: RabbitMq, tmp_path: Path) -> None:
     with told_to(message_broker, tmp_path, queue="all") as gateway:
         secret = secret_of(gateway)
+        empty(message_broker)
         assert gateway.app.endpoints.test("mq").code is OutcomeCode.ACCEPTED
         with example(message_broker, secret):
             eventually(lambda: bound(message_broker))

@@ -267,6 +267,7 @@ def build(
     if serving:
         alarms.put_strangers_aside()
     nightly = NightlyReconciliation(
+        store,
         reconciliation,
         clock,
         log,

@@ -290,9 +290,10 @@ def served() -> dict[str, bytes]:
 
 
 def asyncapi() -> _Schema:
-    """The AsyncAPI 3.0 document of what is sent to endpoints; the schemas stand in it whole."""
+    """The AsyncAPI 3.0 document of what is sent to endpoints and what is heard from them; the schemas stand in it whole."""
     schemas = made()
-    sent = [name for name in schemas if name != name_of(STATUS)]
+    heard = name_of(STATUS)
+    sent = [name for name in schemas if name != heard]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -324,8 +325,19 @@ def asyncapi() -> _Schema:
                     }
                 },
             },
+            "status": {
+                "address": "/api/v1/status",
+                "description": "您向我们报告处理进展：POST，用您这个接收方的密钥按 Standard Webhooks 签名；答复见 openapi.json / "
+                "where you tell us of the handling: a POST, signed with your endpoint's secret; openapi.json has the answers",
+                "messages": {heard: {"$ref": f"#/components/messages/{heard}"}},
+            },
         },
         "operations": {
+            "hear": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/status"},
+                "bindings": {"http": {"method": "POST", "bindingVersion": "0.3.0"}},
+            },
             "tell": {"action": "send", "channel": {"$ref": "#/channels/endpoint"}},
             "publish": {
                 "action": "send",
@@ -344,10 +356,19 @@ def asyncapi() -> _Schema:
                     },
                     "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": schemas[name]},
                 }
-                for name in sent
+                for name in (*sent, heard)
             }
         },
     }
+
+
+def components() -> dict[str, _Schema]:
+    """The schemas as the OpenAPI 3.1 document holds them, by name."""
+    return {name: schema for name, schema in made().items() if name != name_of(STATUS)}
+
+
+def _component(name: str) -> _Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def webhooks() -> _Schema:
@@ -356,13 +377,17 @@ def webhooks() -> _Schema:
         schema["title"]: {
             "post": {
                 "summary": schema["description"],
-                "requestBody": {"content": {"application/json": {"schema": schema}}},
+                "requestBody": {"content": {"application/json": {"schema": _component(name)}}},
                 "responses": {"2XX": {"description": "收到 / taken"}},
             }
         }
-        for name, schema in made().items()
-        if name != name_of(STATUS)
+        for name, schema in components().items()
     }
+
+
+def any_event() -> _Schema:
+    """An event of the feed, for the OpenAPI document."""
+    return {"oneOf": [_component(name_of(kind.value)) for kind in _EVENTS]}
 
 
 def files() -> dict[str, str]:

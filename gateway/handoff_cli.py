@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from gateway import config, terminal
+from gateway.ranges import days_in_order, numbers_in_order
 from gateway.terminal import err, out
 from models.errors import BadSetting, Refused
 
@@ -129,6 +130,7 @@ def redeliver(
 
     settings = config.load()
     begin, end = _days(since, until, settings.general.timezone) if since or until else (None, None)
+    first, last = numbers_in_order(first, last)
     wanted = Wanted(endpoint=name, number=number, first=first, last=last, since=begin, until=end, state="failed" if failed else "")
     with _with_operating() as app:
         if name:
@@ -190,6 +192,7 @@ def _days(first: str, last: str, zone: str) -> tuple[datetime, datetime]:
         end = datetime.fromisoformat(last or "2999-12-30").replace(tzinfo=here) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise BadSetting("DAY", "日期应写作 2026-11-01", "write a day as 2026-11-01") from None
+    days_in_order(begin, end)
     return begin, end
 
 

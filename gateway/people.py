@@ -125,6 +125,15 @@ def list_tokens(as_json: AsJson = False) -> None:
     out.print(table)
 
 
+@token_cli.command("renew")
+def renew_token(name: Annotated[str, typer.Argument(help="程序的名字。 The program's name.", metavar="NAME")]) -> None:
+    """换新令牌，只显示这一次；旧的立即失效，名字、权限和拉取位置不变。 A new token, shown this once; the old one is dead at once."""
+    with _staffing() as (_, staffing):
+        token = staffing.renew_token(name)
+    err.print("令牌只显示这一次，请妥善保存；旧的已失效。 The token is shown this once; keep it safe. The old one is dead.")
+    sys.stdout.write(token + "\n")
+
+
 @token_cli.command("disable")
 def disable_token(name: Annotated[str, typer.Argument(help="程序的名字。 The program's name.", metavar="NAME")]) -> None:
     """停用令牌。 Disables a token."""

@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 from gateway.clock import Clock
 from gateway.oplog import OperatorLog
 from gateway.periodic import Periodic
+from gateway.ranges import days_in_order
 from gateway.store import reconciling
 from gateway.store.engine import Store
-from gateway.store.reconciling import Facts
+from gateway.store.reconciling import EventFacts, Facts
+from models.delivery import EventType
 
 # What may become of a submission, as far as an endpoint goes. The order is that of the report.
 BUCKETS = ("delivered", "pending", "parked", "dead", "joined", "not_for_it", "unexplained")
@@ -89,7 +91,8 @@ class Reconciliation:
         self._store, self._clock, self._endpoints, self._zone = store, clock, tuple(endpoints), zone
 
     def report(self, since: datetime, until: datetime) -> Report:
-        """What became of everything accepted in this period, read in one transaction."""
+        """What became of everything accepted in this period, read in one transaction. Raises `Refused` where it ends before it begins."""
+        days_in_order(since, until)
         found = {name: OfEndpoint() for name in self._endpoints or ("",)}
         accepted, numbers = 0, set()
         with self._store.read() as conn:
@@ -99,9 +102,12 @@ class Reconciliation:
                         if endpoint not in found:
                             # It was an endpoint once; whatever came before is not for it.
                             found[endpoint] = OfEndpoint(Counter({"not_for_it": accepted}))
+                told_for: dict[str, ToldFor] = {}
                 for submission, number in facts.submissions:
+                    if number not in told_for:
+                        told_for[number] = told_for_each(facts, number)
                     for name, one in found.items():
-                        one.add(number, *fate(facts, submission, number, name))
+                        one.add(number, *fate(facts, told_for[number], submission, number, name))
                 accepted += len(facts.submissions)
                 numbers |= {number for _, number in facts.submissions}
             first, last = (at.astimezone(self._zone).strftime("%Y%m%d") for at in (since, until - timedelta(microseconds=1)))
@@ -114,26 +120,73 @@ class Reconciliation:
         return self.report(now - timedelta(days=count), now + timedelta(seconds=1))
 
 
-def fate(facts: Facts, submission: int, number: str, endpoint: str) -> tuple[str, str]:
+@dataclass(slots=True)
+class ToldFor:
+    """Which events of a complaint were told because of which submission.
+
+    events:  by submission, in order. One that is sorted together with an earlier one has none of its own.
+    covered: the submissions that some event tells of; None where there is but one, which all events are of.
+    lost:    those after which an event is missing.
+    """
+
+    events: dict[int, list[EventFacts]] = field(default_factory=dict)
+    covered: set[int] | None = None
+    lost: set[int] = field(default_factory=set)
+
+
+def told_for_each(facts: Facts, number: str) -> ToldFor:
+    """Ties each event to the submission that it was told for, so that what becomes of a later one changes nothing about an earlier one.
+
+    An event that carries the ticket says how many messages it tells of: the first that none before it told of is whose it is. What
+    carries no ticket goes with the ticket that it is told together with, or else with the last one.
+    """
+    first, events, spoken = facts.first[number], facts.events.get(number, ()), facts.spoken.get(number, [])
+    known, found = {event.id for event in events}, ToldFor()
+    whose, so_far = next((one for one in spoken if one not in facts.steering), first), 0
+    together: list[EventFacts] = []
+    for event in events:
+        new = spoken[so_far : event.messages]
+        if new:
+            # A line that only steers a talk asks for no event.
+            whose, so_far = next((one for one in new if one not in facts.steering), new[-1]), event.messages
+        if event.supersedes and event.supersedes not in known:
+            found.lost.add(whose)
+        together.append(event)
+        # A verdict is told right before the ticket.
+        if event.type != EventType.CLASSIFIED:
+            found.events.setdefault(whose, []).extend(together)
+            together = []
+    found.events.setdefault(whose, []).extend(together)
+    if spoken:
+        found.covered = set(spoken[:so_far])
+    through = facts.triaged.get(number, 0)
+    missed = [one for one in spoken[so_far:] if facts.message[one] <= through and one not in facts.steering]
+    if number in facts.last_event and facts.last_event[number] not in known and not missed:
+        # It was sorted, and what told of it is gone.
+        found.lost.add(whose)
+    return found
+
+
+def fate(facts: Facts, told: ToldFor, submission: int, number: str, endpoint: str) -> tuple[str, str]:
     """What became of a submission as far as an endpoint goes: the bucket, and for what is unexplained, why."""
     message = facts.message.get(submission)
+    none_due = "not_for_it" if submission == facts.first[number] else "joined"
     if submission in facts.aside:
-        return ("not_for_it" if submission == facts.first[number] else "joined"), ""
+        return none_due, ""
     erased = submission in facts.erased
     if message is None and not erased:
         return _open(facts.intake.get(submission), "not_read")
     if not erased and (message or 0) > facts.triaged.get(number, 0):
         return _open(facts.triage.get(number), "not_sorted")
-    if submission != facts.first[number]:
-        return "joined", ""
-    if erased and number not in facts.events:
-        # Erased before it was read: nobody was told of it.
-        return "not_for_it", ""
-    ids = {event_id for event_id, _ in facts.events.get(number, [])}
-    if facts.last_event.get(number) not in ids:
-        # It was sorted, and what told of it is gone.
+    mine = told.events.get(submission, ())
+    if submission in told.lost and not (erased and not mine):
         return "unexplained", "no_event"
-    states = [state for event in facts.events[number] for state in _deliveries(facts, event, endpoint)]
+    if not mine:
+        if erased or submission in facts.steering or told.covered is None or submission in told.covered:
+            # Erased before it was read, so that nobody was told of it; or told of together with an earlier one.
+            return none_due, ""
+        return "unexplained", "no_event"
+    states = [state for event in mine for state in _deliveries(facts, event, endpoint)]
     for state in ("no_delivery", "no_job"):
         if state in states:
             return "unexplained", state
@@ -149,12 +202,11 @@ def _open(job: str | None, why: str) -> tuple[str, str]:
     return ("parked", "") if job == "parked" else ("pending", "")
 
 
-def _deliveries(facts: Facts, event: tuple[str, list[str] | None], endpoint: str) -> list[str]:
+def _deliveries(facts: Facts, event: EventFacts, endpoint: str) -> list[str]:
     """How the event's delivery to this endpoint stands; nothing where it was not for it."""
-    event_id, told = event
-    mine = [(delivery, done) for delivery, name, done in facts.deliveries.get(event_id, []) if name == endpoint]
+    mine = [(delivery, done) for delivery, name, done in facts.deliveries.get(event.id, []) if name == endpoint]
     if not mine:
-        return ["no_delivery"] if told is not None and endpoint in told else []
+        return ["no_delivery"] if event.told is not None and endpoint in event.told else []
     ((delivery, done),) = mine
     if done:
         return ["delivered"]
@@ -165,10 +217,14 @@ def _deliveries(facts: Facts, event: tuple[str, list[str] | None], endpoint: str
 
 
 class NightlyReconciliation(Periodic):
-    """Reconciles each day at an hour of the settings, while a gateway serves; a person is warned when something is unexplained."""
+    """Reconciles each day at an hour of the settings, while a gateway serves; a person is warned when something is unexplained.
+
+    Where no gateway served at that hour it is made up for as soon as one does.
+    """
 
     def __init__(
         self,
+        store: Store,
         making: Reconciliation,
         clock: Clock,
         log: OperatorLog,
@@ -179,24 +235,28 @@ class NightlyReconciliation(Periodic):
         alarm: Callable[[Report, str, datetime], None],
     ) -> None:
         """`alarm` tells people of a report that leaves something unexplained: the report, its day, now."""
-        super().__init__("reconciliation", _LOOK_SECONDS, log)
-        self._making, self._clock, self._zone, self._hour, self._days = making, clock, zone, hour, days
+        super().__init__("reconciliation", _LOOK_SECONDS, log, at_once=True)
+        self._store, self._making, self._clock, self._zone, self._hour, self._days = store, making, clock, zone, hour, days
         self._alarm = alarm
-        self._done_on = ""
-        # What the last one could not account for.
+        # What the last one could not account for, on whichever node it was done.
         self.unexplained = 0
 
     def look(self) -> bool:
         """Reconciles when it is time. Whether it was."""
         here = self._clock.now().astimezone(self._zone)
-        day = here.strftime("%Y%m%d")
-        if self._hour < 0 or here.hour != self._hour or day == self._done_on:
+        with self._store.read() as conn:
+            last = reconciling.last_done(conn)
+        self.unexplained = last.unexplained if last else 0
+        if self._hour < 0 or (last is not None and last.at >= self._due(here)):
             return False
+        day = here.strftime("%Y%m%d")
         report = self._making.days(self._days)
         if report.unexplained:
             # First, so that it is looked once more where this cannot be kept.
             self._alarm(report, day, here)
-        self._done_on, self.unexplained = day, report.unexplained
+        with self._store.write() as conn:
+            reconciling.keep_done(conn, here, report.accepted, report.unexplained)
+        self.unexplained = report.unexplained
         if report.unexplained:
             why: Counter[str] = sum((one.why for one in report.endpoints.values()), Counter())
             numbers = [number for one in report.endpoints.values() for number in one.numbers][:_NAMED]
@@ -204,6 +264,11 @@ class NightlyReconciliation(Periodic):
         else:
             self._log.write("Reconciled", accepted=report.accepted, days=self._days)
         return True
+
+    def _due(self, here: datetime) -> datetime:
+        """When it was last time for one."""
+        today = here.replace(hour=self._hour, minute=0, second=0, microsecond=0)
+        return today if today <= here else today - timedelta(days=1)
 
 
 def _iso(at: datetime) -> str:

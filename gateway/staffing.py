@@ -296,11 +296,27 @@ class Staffing:
         name = checked_name(name)
         if not scopes:
             raise Refused("no_scope", "请至少给出一个 --scope", "give at least one --scope")
-        token = "jiesu_" + secrets.token_urlsafe(32)
+        token = _program_token()
         with self._store.write() as conn:
             if not staff.add_token(self._store, conn, hashed(token), name, list(dict.fromkeys(scopes)), self._clock.now()):
-                raise Refused("name_taken", f"已有名为“{name}”的令牌", f"there is a token called '{name}' already")
+                raise Refused(
+                    "name_taken",
+                    f"已有名为“{name}”的令牌；要换新的令牌：jiesu token renew",
+                    f"there is a token called '{name}' already; for a new one in its place: jiesu token renew",
+                )
         self._log.write("TokensChanged", what="added", scopes=[scope.value for scope in scopes])
+        return token
+
+    def renew_token(self, name: str) -> str:
+        """Another token for a program, shown this once; the one before opens nothing from now on, and a disabled one comes back.
+
+        Name, scopes and what goes by the name stay: how far the program is in the feed. Raises `Refused` where there is none.
+        """
+        token = _program_token()
+        with self._store.write() as conn:
+            if not staff.renew_token(conn, name.strip(), hashed(token), self._clock.now()):
+                raise _no_such_token(name)
+        self._log.write("TokensChanged", what="renewed")
         return token
 
     def tokens(self) -> list[staff.TokenRow]:
@@ -312,8 +328,7 @@ class Staffing:
         """A program's token opens nothing any more."""
         with self._store.write() as conn:
             if not staff.disable_token(conn, name.strip()):
-                shown = name.strip()[:MOST_NAME]
-                raise Refused("no_such_token", f"没有名为“{shown}”的令牌", f"there is no token called '{shown}'")
+                raise _no_such_token(name)
         self._log.write("TokensChanged", what="disabled")
 
     def caller(self, token: str) -> Caller | None:
@@ -324,6 +339,15 @@ class Staffing:
             return None
         with self._store.read() as conn:
             return staff.caller(conn, hashed(token))
+
+
+def _program_token() -> str:
+    return "jiesu_" + secrets.token_urlsafe(32)
+
+
+def _no_such_token(name: str) -> Refused:
+    shown = name.strip()[:MOST_NAME]
+    return Refused("no_such_token", f"没有名为“{shown}”的令牌", f"there is no token called '{shown}'")
 
 
 def checked_name(name: str) -> str:

@@ -4,8 +4,22 @@ import { createServer } from "node:http";
 import { Webhook } from "standardwebhooks";
 
 const webhook = new Webhook(process.env.JIESU_SECRET);
+const carryATicket = new Set(["complaint.routed", "complaint.rerouted", "complaint.updated", "complaint.reopened"]);
+const statuses = { "complaint.closed": "closed", "complaint.reopened": "open" };
 const seen = new Set();
 const tickets = new Map();
+
+// In your program: seen and tickets in one transaction of your database.
+function keep(id, { type, data } = {}) {
+  const key = data?.idempotency_key;
+  if (!seen.has(id)) {
+    if (carryATicket.has(type)) tickets.set(key, { ...data, status: tickets.get(key)?.status ?? "open" });
+    if (type in statuses && tickets.has(key)) tickets.get(key).status = statuses[type];
+    if (type === "complaint.erased") tickets.delete(key);
+  }
+  seen.add(id);
+  return { id, type, number: data?.number, tickets: tickets.size, title: tickets.get(key)?.title, status: tickets.get(key)?.status };
+}
 
 const server = createServer((request, response) => {
   const chunks = [];
@@ -16,14 +30,11 @@ const server = createServer((request, response) => {
     try {
       event = webhook.verify(Buffer.concat(chunks).toString("utf8"), request.headers);
     } catch {
+      // Whatever is wrong with it: no signature, a header that is none, or too old.
       return answer(401, "not truly signed");
     }
-    const id = request.headers["webhook-id"];
-    if (!seen.has(id) && event.data.idempotency_key) {
-      tickets.set(event.data.idempotency_key, event.data);
-    }
-    seen.add(id);
-    console.log(JSON.stringify({ id, type: event.type, number: event.data.number, tickets: tickets.size }));
+    // Node spells the names of headers in small letters, however they came.
+    console.log(JSON.stringify(keep(request.headers["webhook-id"], event)));
     return answer(200, "ok");
   });
 });

@@ -244,6 +244,7 @@ TREATMENT: Mapping[str, Blank | Gone | Untouched] = {
     "installation": Untouched("this installation"),
     "mailboxes": Untouched("the company's mailboxes"),
     "plans": Untouched("the plan"),
+    "reconciliations": Untouched("figures"),
     "retrainings": Untouched("figures and versions"),
     "sessions": Untouched("staff"),
     "staff": Untouched("staff"),

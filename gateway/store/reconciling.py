@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, insert, select
 
-from models.tables import complaints, day_numbers, deliveries, events, jobs, joined_numbers, messages, submissions
+from models.delivery import EventType
+from models.tables import complaints, day_numbers, deliveries, events, jobs, joined_numbers, messages, reconciliations, submissions
 
 _CHUNK = 500
+# Events that carry the ticket, and so say how many messages they tell of.
+_TICKETS = [kind.value for kind in (EventType.ROUTED, EventType.REROUTED, EventType.UPDATED, EventType.REOPENED)]
 # So the key of a submission begins that was erased; no door makes such keys.
 ERASED = "erased:"
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """An event. told: whom it was for (None: not written down).
+
+    messages, supersedes: what one that carries the ticket says, of complaints with several submissions: how many messages it tells of,
+    and the event before it.
+    """
+
+    id: str
+    type: str
+    told: list[str] | None
+    messages: int = 0
+    supersedes: str | None = None
 
 
 @dataclass(slots=True)
@@ -37,8 +56,12 @@ class Facts:
     aside: set[int] = field(default_factory=set)
     # Those whose words are erased; what had not become of them by then never will.
     erased: set[int] = field(default_factory=set)
-    # Events by number: id and whom they were for (None: not written down). Deliveries by event.
-    events: dict[str, list[tuple[str, list[str] | None]]] = field(default_factory=dict)
+    # Events by number. Deliveries by event.
+    events: dict[str, list[EventFacts]] = field(default_factory=dict)
+    # Of complaints with several submissions: those that the customer said something of the matter with, in the order in which they were
+    # read, and among them those that only steered a talk.
+    spoken: dict[str, list[int]] = field(default_factory=dict)
+    steering: set[int] = field(default_factory=set)
     deliveries: dict[str, list[tuple[int, str, bool]]] = field(default_factory=dict)
 
 
@@ -62,8 +85,17 @@ def _of(conn: Connection, numbers: Sequence[str], offered: list[tuple[int, str]]
         return conn.execute(query)
 
     s, c, m, e, d = submissions.c, complaints.c, messages.c, events.c, deliveries.c
-    found.first = {r[0]: r[1] for r in rows(select(s.number, func.min(s.id)).where(s.number.in_(numbers)).group_by(s.number))}
+    several = []
+    for number, first, count in rows(select(s.number, func.min(s.id), func.count()).where(s.number.in_(numbers)).group_by(s.number)):
+        found.first[number] = first
+        if count > 1:
+            several.append(number)
     found.message = {r.submission_id: r.id for r in rows(select(m.submission_id, m.id).where(m.number.in_(numbers)))}
+    for r in rows(select(m.number, m.submission_id, m.parsed).where(m.number.in_(several)).order_by(m.id)):
+        if not r.parsed.get("aside"):
+            found.spoken.setdefault(r.number, []).append(r.submission_id)
+        if r.parsed.get("details", {}).get("steers"):
+            found.steering.add(r.submission_id)
     for r in rows(select(c.number, c.triaged_through, c.last_event).where(c.number.in_(numbers))):
         found.triaged[r.number], found.last_event[r.number] = r.triaged_through or 0, r.last_event
     for r in rows(select(jobs).where(jobs.c.number.in_(numbers))):
@@ -73,13 +105,19 @@ def _of(conn: Connection, numbers: Sequence[str], offered: list[tuple[int, str]]
             found.triage[r.number] = r.state
         elif r.kind == "deliver":
             found.deliver[r.payload["delivery_id"]] = (r.state, r.reason_code or "")
-    for r in rows(select(e.number, e.id, e.told).where(e.number.in_(numbers)).order_by(e.seq)):
-        found.events.setdefault(r.number, []).append((r.id, r.told))
+    says = {r.id: _says(r.payload) for r in rows(select(e.id, e.payload).where(e.number.in_(several), e.type.in_(_TICKETS)))}
+    for r in rows(select(e.number, e.id, e.type, e.told).where(e.number.in_(numbers)).order_by(e.seq)):
+        found.events.setdefault(r.number, []).append(EventFacts(r.id, r.type, r.told, *says.get(r.id, (0, None))))
     for r in rows(select(d.event_id, d.id, d.endpoint, d.delivered_at).where(d.number.in_(numbers))):
         found.deliveries.setdefault(r.event_id, []).append((r.id, r.endpoint, r.delivered_at is not None))
     found.aside = _aside(conn, numbers, found)
     found.erased = set(rows(select(s.id).where(s.number.in_(numbers), s.source_key.startswith(ERASED))).scalars())
     return found
+
+
+def _says(payload: str) -> tuple[int, str | None]:
+    data = json.loads(payload).get("data", {})
+    return int(data.get("messages") or 0), data.get("supersedes")
 
 
 def _aside(conn: Connection, numbers: Sequence[str], found: Facts) -> set[int]:
@@ -108,3 +146,22 @@ def numbers_without_submission(conn: Connection, first_day: str, last_day: str) 
     given = conn.execute(select(day_numbers).where(day_numbers.c.day >= first_day, day_numbers.c.day <= last_day))
     lacking = {row.day: row.last - kept.get(row.day, 0) for row in given}
     return {name: count for name, count in lacking.items() if count}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A reconciliation as it was done at night: when, and how many it could not account for."""
+
+    at: datetime
+    unexplained: int
+
+
+def last_done(conn: Connection) -> Done | None:
+    """The last one that was done at night, on whichever node."""
+    row = conn.execute(select(reconciliations).order_by(reconciliations.c.at.desc(), reconciliations.c.id.desc()).limit(1)).first()
+    return Done(row.at, row.unexplained) if row else None
+
+
+def keep_done(conn: Connection, at: datetime, accepted: int, unexplained: int) -> None:
+    """Keeps that one was done."""
+    conn.execute(insert(reconciliations).values(at=at, accepted=accepted, unexplained=unexplained))

@@ -112,6 +112,12 @@ def tokens(conn: Connection) -> list[TokenRow]:
     return [TokenRow(row.name, tuple(map(Scope, row.scopes)), row.created_at, row.disabled) for row in found]
 
 
+def renew_token(conn: Connection, name: str, hashed: str, now: datetime) -> bool:
+    """Puts another token in the place of the one of this name, and lets it open what that did. False when there is none."""
+    anew = update(api_tokens).where(api_tokens.c.name == name).values(token=hashed, created_at=now, disabled=False)
+    return conn.execute(anew).rowcount > 0
+
+
 def disable_token(conn: Connection, name: str) -> bool:
     """A token opens nothing any more. False when there is none of this name."""
     return conn.execute(update(api_tokens).where(api_tokens.c.name == name).values(disabled=True)).rowcount > 0

@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gateway.trackers import words
+from gateway.trackers.base import Case
 from models.errors import BadSetting
 from models.status import StatusCode
 
 _PLACE = re.compile(r"\{([a-z_0-9]+(?:\.[A-Za-z0-9_-]+)?)\}")
+# RFC 9110, 5.6.2.
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What we make ourselves.
 OURS = frozenset({"key", "number", "round", "id", "since", "minutes"})
 SECRETS = frozenset({"api_key", "api_key_base64"})
@@ -100,8 +104,9 @@ def read(told: Mapping[str, Any], name: str) -> TrackerMapping:
     for section in _NEEDED:
         if section not in told:
             raise _wrong(name, section, "必须给出", "must be given")
-    headers = _texts(told.get("headers", {}), name, "headers", SECRETS)
+    headers = _headers(told.get("headers", {}), name, "headers")
     requests = {section: _request(told[section], name, section) for section in _SECTIONS if section in told}
+    _keeps_promises(requests, name)
     statuses: dict[str, StatusCode] = {}
     for word, code in told.get("statuses", {}).items():
         if code not in list(StatusCode):
@@ -153,8 +158,94 @@ def _request(told: Any, name: str, section: str) -> Request:
     ):
         raise _wrong(name, f"{section}.paging", "应有 parameter、first、step、full", "must have parameter, first, step and full")
     query = _texts(told.get("query", {}), name, f"{section}.query", OURS)
-    headers = _texts(told.get("headers", {}), name, f"{section}.headers", SECRETS)
+    headers = _headers(told.get("headers", {}), name, f"{section}.headers")
     return Request(method, path, query, headers, body, more)
+
+
+def _keeps_promises(requests: Mapping[str, Request], name: str) -> None:
+    """Raises `BadSetting` where what we promise of tickets could not be kept: one for one complaint, with every word of it."""
+    for section, place in (("create", "text"), ("note", "note")):
+        if place not in _places(requests[section].body):
+            raise _wrong(
+                name,
+                f"{section}.body",
+                f"缺少 {{{place}}}：请写在系统显示文字的字段里，否则内容会丢失，也认不出自己写过的",
+                f"has no {{{place}}}: put it where the system shows text, or words are lost and ours are not known again",
+            )
+    for section in _OF_A_TICKET & requests.keys():
+        request = requests[section]
+        if "id" not in _places([request.path, request.query, request.body]):
+            raise _wrong(
+                name,
+                f"{section}.path",
+                "缺少 {id}：请在路径、查询或正文中写明是哪张工单",
+                "has no {id}: say in the path, the query or the body which ticket it is about",
+            )
+    create, (written, about) = requests["create"], _sample()
+    filled = [fill(one, about) for one in (create.body, create.query)] + [fill_text(create.path, about)]
+    for pointer, compared in requests["find"].more["compare"].items():
+        # A field is mostly read under the name that it is written under.
+        field_of = list(_under(filled, pointer.rpartition("/")[2]))
+        if not any(fill_text(compared, about) in text for text in _leaves(field_of or filled)):
+            raise _wrong(
+                name,
+                f"find.compare.{pointer}",
+                f"“{compared}” 在 [create] 写的内容里都没有，找不到建过的工单，会重复建单；请把它写进 [create] 的正文，或改为比对那里写了的"
+                f"（{{subject}} 以 [编号] 开头，{{text}} 末尾有一行 {written}）",
+                f"nothing that [create] writes holds '{compared}', so a ticket that is there would not be found and made again: write it "
+                f"in the body of [create], or compare what is written ({{subject}} begins with [number], {{text}} has a line {written})",
+            )
+
+
+# What is asked or changed of one ticket.
+_OF_A_TICKET = {"said", "note", "change", "reopen", "file", "ticket", "notes"}
+
+
+def _sample() -> tuple[str, dict[str, Any]]:
+    """The line with the key as people would write it, and what a template is filled with for a complaint of which little is known."""
+    case = Case(None, "evt", {"number": "TS-20261123-0042", "idempotency_key": "installation:TS-20261123-0042"})
+    known = {place: f"{{{place}}}" for place in ABOUT | FILE} | {"key": case.key, "number": case.number, "round": case.round}
+    text = words.whole(case, words.description(case))
+    return words.key_line(case).replace(case.key, "{key}"), known | {"subject": words.subject(case), "text": text}
+
+
+def _leaves(filled: Any) -> Iterator[str]:
+    """Every text within a structure."""
+    if isinstance(filled, str):
+        yield filled
+    elif isinstance(filled, Mapping):
+        for one in filled.values():
+            yield from _leaves(one)
+    elif isinstance(filled, list):
+        for one in filled:
+            yield from _leaves(one)
+
+
+def _under(filled: Any, name: str) -> Iterator[Any]:
+    """Whatever stands under this name, at any depth."""
+    if isinstance(filled, Mapping):
+        for key, one in filled.items():
+            if key == name:
+                yield one
+            yield from _under(one, name)
+    elif isinstance(filled, list):
+        for one in filled:
+            yield from _under(one, name)
+
+
+def _headers(told: Any, name: str, where: str) -> Mapping[str, str]:
+    found = _texts(told, name, where, SECRETS)
+    for header, value in found.items():
+        if not _HEADER.fullmatch(header):
+            raise _wrong(name, f"{where}.{header!r}", "不是请求头的名称", "is no name of a header")
+        if any(ord(char) < ord(" ") or ord(char) == 127 for char in value):
+            raise _wrong(
+                name,
+                f"{where}.{header}",
+                "含换行或控制字符，请删去，写在一行里",
+                "holds a line break or control character: take it out and write it in one line",
+            )
+    return found
 
 
 def _texts(told: Any, name: str, where: str, known: frozenset[str]) -> Mapping[str, str]:
@@ -173,14 +264,8 @@ def _check(told: Any, name: str, where: str, known: frozenset[str]) -> None:
 
 def _places(told: Any) -> Iterator[str]:
     """Every placeholder within a structure."""
-    if isinstance(told, str):
-        yield from _PLACE.findall(told)
-    elif isinstance(told, Mapping):
-        for one in told.values():
-            yield from _places(one)
-    elif isinstance(told, list):
-        for one in told:
-            yield from _places(one)
+    for text in _leaves(told):
+        yield from _PLACE.findall(text)
 
 
 def _all(request: Request) -> list[Any]:

@@ -163,6 +163,7 @@ def document(web: FastAPI) -> Response:
     found = dict(web.openapi())
     components = dict(found.get("components", {}))
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    components["schemas"] = {**components.get("schemas", {}), **event_schemas.components()}
     found |= {"components": components, "security": [{"token": []}], "webhooks": event_schemas.webhooks()}
     key = {
         "name": "Idempotency-Key",

@@ -13,8 +13,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from gateway.bootstrap import App
+from gateway.ranges import days_in_order, numbers_in_order
 from gateway.reconcile import BUCKETS, Report
-from gateway.store.deliveries import STATES, Wanted
+from gateway.store.deliveries import STATES, DeliveryRow, Wanted
 from gateway.web.console_door import Door, Wrong
 from models.delivery import EventType
 from models.endpoint import TICKET_KINDS
@@ -23,7 +24,10 @@ from models.staff import Role
 
 # Deliveries and parked jobs on a page.
 _PAGE, _PARKED = 50, 200
-_FILTERS = ("endpoint", "number", "type", "state")
+_RANGES = ("from", "to", "first", "last")
+_FILTERS = ("endpoint", "number", "type", "state", *_RANGES)
+# How long a former secret may go on signing, in hours.
+_OVERLAPS = (24, 72, 168)
 _MOST_ID = 18
 
 
@@ -43,7 +47,44 @@ def routes(app: App, door: Door) -> APIRouter:
     async def endpoints(request: Request) -> Response:
         visit = await door.enter(request, Role.LEAD)
         states = await anyio.to_thread.run_sync(app.redelivery.states)
-        return door.page(visit, "console_endpoints.html", states=states, polls=await anyio.to_thread.run_sync(app.polls.health))
+        polls = await anyio.to_thread.run_sync(app.polls.health)
+        return door.page(
+            visit,
+            "console_endpoints.html",
+            states=states,
+            polls=polls,
+            rotates=visit.may("operator"),
+            overlaps=_OVERLAPS,
+            tickets=TICKET_KINDS,
+        )
+
+    @router.get("/endpoints/{name}/rotate")
+    async def rotated(name: str, request: Request) -> Response:
+        # Whoever asks for the page of a new secret once more, in another language or after signing in, is not shown it.
+        await door.enter(request, Role.LEAD)
+        return RedirectResponse("/console/endpoints", 303)
+
+    # Before the other actions, whose address would take it in.
+    @router.post("/endpoints/{name}/rotate")
+    async def rotate(name: str, request: Request) -> Response:
+        visit, fields = await door.posted(request, Role.OPERATOR)
+        served = app.endpoints.served.get(name)
+        if served is None or served.endpoint.kind in TICKET_KINDS:
+            raise Wrong(404, "wrong.not_found")
+        hours = fields.get("hours", "")
+        if fields.get("sure") != name or hours not in map(str, _OVERLAPS):
+            raise Wrong(422, "endpoints.rotate_unsure")
+
+        def change() -> str:
+            # A form that is sent once more, as by loading its answer anew, makes no third secret.
+            if _spelt(served.keyring.old_until()) != fields.get("until", ""):
+                raise Wrong(409, "endpoints.rotate_twice")
+            app.redelivery.rotate(name, timedelta(hours=int(hours)), by=visit.person.name)
+            return served.keyring.secrets().new
+
+        # Shown in the answer to this request and nowhere else: no address leads to it, and nothing keeps it.
+        secret = await anyio.to_thread.run_sync(change)
+        return door.page(visit, "console_rotated.html", name=name, secret=secret, until=served.keyring.old_until())
 
     @router.post("/endpoints/{name}/{action}")
     async def act(name: str, action: str, request: Request) -> Response:
@@ -75,8 +116,15 @@ def routes(app: App, door: Door) -> APIRouter:
     async def deliveries(request: Request) -> Response:
         visit = await door.enter(request, Role.LEAD)
         query = _kept(request.query_params)
-        wanted = _wanted(query, _id(request.query_params.get("before", "")))
-        found = await anyio.to_thread.run_sync(app.redelivery.find, wanted, _PAGE + 1)
+        wrong: str | None = None
+        found: list[DeliveryRow] = []
+        try:
+            wanted = _wanted(query, zone, _id(request.query_params.get("before", "")))
+            found = await anyio.to_thread.run_sync(app.redelivery.find, wanted, _PAGE + 1)
+        except ValueError:
+            wrong = visit.say("reconcile.bad_day")
+        except Refused as error:
+            wrong = visit.say.either(error.zh, error.en)
         more = f"/console/deliveries?{urlencode(query | {'before': str(found[_PAGE - 1].id)})}" if len(found) > _PAGE else None
         values: dict[str, Any] = {
             "found": found[:_PAGE],
@@ -87,8 +135,9 @@ def routes(app: App, door: Door) -> APIRouter:
             "states": STATES,
             # Everything ever sent is not to be sent again by one click.
             "bounded": bool(set(query) - {"endpoint"}),
+            "wrong": wrong,
         }
-        return door.page(visit, "console_deliveries.html", **values)
+        return door.page(visit, "console_deliveries.html", status=422 if wrong else 200, **values)
 
     @router.post("/deliveries/again")
     async def again(request: Request) -> Response:
@@ -98,7 +147,12 @@ def routes(app: App, door: Door) -> APIRouter:
         if one := _id(fields.get("delivery", "")):
             count = await anyio.to_thread.run_sync(lambda: app.redelivery.one(one, by=by))
         else:
-            count = await anyio.to_thread.run_sync(lambda: app.redelivery.all_of(_wanted(query, None), by=by))
+            try:
+                wanted = _wanted(query, zone, None)
+            except ValueError:
+                # What cannot be read must not widen what is sent.
+                raise Wrong(422, "reconcile.bad_day") from None
+            count = await anyio.to_thread.run_sync(lambda: app.redelivery.all_of(wanted, by=by))
         app.worker.wake("delivery")
         return told(f"/console/deliveries?{urlencode(query)}", visit.say("deliveries.done", n=count))
 
@@ -137,6 +191,8 @@ def routes(app: App, door: Door) -> APIRouter:
             report = await anyio.to_thread.run_sync(app.reconciliation.report, since, until)
         except ValueError:
             wrong = visit.say("reconcile.bad_day")
+        except Refused as error:
+            wrong = visit.say.either(error.zh, error.en)
         values: dict[str, Any] = {"report": report, "first": first[:10], "last": last[:10], "buckets": BUCKETS, "wrong": wrong}
         return door.page(visit, "console_reconcile.html", status=422 if wrong else 200, **values)
 
@@ -150,18 +206,31 @@ def _kept(asked: Mapping[str, str]) -> dict[str, str]:
         del found["type"]
     if found.get("state") not in (None, *STATES):
         del found["state"]
-    # A number is of plain letters; PostgreSQL cannot even be asked for one with NUL in it.
-    return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
+    # A number is of plain letters; PostgreSQL cannot even be asked for one with NUL in it. A range is not passed over but refused.
+    return {name: value for name, value in found.items() if name in _RANGES or (value.isascii() and value.isprintable())}
 
 
-def _wanted(query: Mapping[str, str], before: int | None) -> Wanted:
+def _wanted(query: Mapping[str, str], zone: ZoneInfo, before: int | None) -> Wanted:
+    """What the filters ask for, days by local time. Raises ValueError for what is no day, `Refused` for a range the wrong way round."""
+    since = _day(query["from"], zone) if "from" in query else None
+    until = _day(query["to"], zone) + timedelta(days=1) if "to" in query else None
+    days_in_order(since, until)
+    first, last = numbers_in_order(query.get("first", ""), query.get("last", ""))
     return Wanted(
+        since=since,
+        until=until,
+        first=first,
+        last=last,
         endpoint=query.get("endpoint", ""),
         number=query.get("number", "").upper(),
         type=query.get("type", ""),
         state=query.get("state", ""),
         before=before,
     )
+
+
+def _spelt(until: datetime | None) -> str:
+    return until.isoformat() if until else ""
 
 
 def _id(spelt: str) -> int | None:

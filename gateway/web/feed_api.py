@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from gateway import event_schemas
@@ -25,6 +25,84 @@ from models.staff import Scope
 MOST_WAIT, _LOOK_SECONDS = 60.0, 0.2
 # Most that wait at once.
 _MOST_WAITING = 1000
+
+
+# What the document says of each parameter. Whether one is kept to is looked at below, where the refusal is said in both languages.
+_After = Annotated[
+    str, Query(description="上次答复中的 next；空为从头，latest 为从现在起 / the next of the answer before; empty: all; latest: from now")
+]
+_Consumer = Annotated[
+    str,
+    Query(
+        description="after 为空时从这个名称记住的位置继续 / go on where this name remembered to be, where after is empty",
+        json_schema_extra={"pattern": "^([A-Za-z0-9._-]{1,80})?$"},
+    ),
+]
+_Limit = Annotated[int, Query(description="最多几件 / how many at most", json_schema_extra={"minimum": 1, "maximum": MOST})]
+_Some = Annotated[
+    str, Query(description=f"只要这些类型，逗号分隔 / these types only, with commas between: {', '.join(kind.value for kind in EventType)}")
+]
+_Wait = Annotated[
+    float,
+    Query(
+        description="没有新事件时最多等几秒 / for so many seconds it waits for a new event",
+        json_schema_extra={"minimum": 0, "maximum": MOST_WAIT},
+    ),
+]
+
+
+def _refusal(words: str) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"detail": {"type": "string"}}}
+    return {"description": words, "content": {"application/json": {"schema": schema}}}
+
+
+def _text(words: str) -> dict[str, Any]:
+    return {"type": "string", "description": words}
+
+
+_CURSOR = _text("下次的 after，长期有效 / the after of the next call; stays good")
+_CLOUDEVENT = {
+    "type": "object",
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": _text("事件号 / the event"),
+        "source": _text("/jiesu/ 加本安装的名称；与 id 合起来唯一 / with the installation's name; unique together with id"),
+        "type": {"enum": [kind.value for kind in EventType]},
+        "time": {"type": "string", "format": "date-time"},
+        "subject": _text("投诉编号 / the complaint's number"),
+        "datacontenttype": {"const": "application/json"},
+        "dataschema": {"type": "string", "format": "uri"},
+        "data": {"type": "object", "description": "即该类型模式中的 data / the data of the schema of its type"},
+    },
+    "required": ["specversion", "id", "source", "type", "data"],
+}
+_ANSWERS = {
+    "200": {
+        "description": "按 Accept：Standard Webhooks 正文或 CloudEvents 批 / by Accept: Standard Webhooks or a CloudEvents batch",
+        "headers": {
+            "Jiesu-Next": {"description": "下次的 after / the after of the next call", "schema": {"type": "string"}},
+            "Link": {"description": 'rel="next"：下次的地址 / the address of the next call', "schema": {"type": "string"}},
+        },
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "events": {"type": "array", "maxItems": MOST, "items": event_schemas.any_event()},
+                        "next": _CURSOR,
+                        "more": {"type": "boolean", "description": "是否还有 / whether there are more already"},
+                    },
+                    "required": ["events", "next", "more"],
+                }
+            },
+            BATCH: {"schema": {"type": "array", "maxItems": MOST, "items": _CLOUDEVENT}},
+        },
+    },
+    "401": _refusal("没有令牌 / no token"),
+    "403": _refusal("令牌没有 events:read / the token lacks events:read"),
+    "422": _refusal("参数不对，逐项说明 / a parameter will not do; it is named"),
+    "503": _refusal("等待的人太多，见 Retry-After / too many wait; see Retry-After"),
+}
 
 
 class Bell:
@@ -86,8 +164,11 @@ def router(app: App) -> APIRouter:
         "/events",
         dependencies=reads,
         summary="按提交次序拉取事件，可等待新事件。 Events in the order of their commits; `wait` seconds for new ones.",
+        openapi_extra={"responses": _ANSWERS},
     )
-    async def events(request: Request, after: str = "", consumer: str = "", limit: int = 100, types: str = "", wait: float = 0) -> Response:
+    async def events(
+        request: Request, after: _After = "", consumer: _Consumer = "", limit: _Limit = 100, types: _Some = "", wait: _Wait = 0
+    ) -> Response:
         wanted = _types(types)
         if not 1 <= limit <= MOST:
             raise HTTPException(422, f"limit：1–{MOST} / limit: 1 to {MOST}")

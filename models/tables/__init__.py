@@ -7,7 +7,16 @@ from models.tables.attachments import attachments
 from models.tables.base import metadata
 from models.tables.calls import bucket_objects, calls
 from models.tables.complaints import assignments, complaints, corrections, messages, verdicts
-from models.tables.handoff import attempts, deliveries, disabled_endpoints, events, feed_positions, statuses, troubled_endpoints
+from models.tables.handoff import (
+    attempts,
+    deliveries,
+    disabled_endpoints,
+    events,
+    feed_positions,
+    reconciliations,
+    statuses,
+    troubled_endpoints,
+)
 from models.tables.intake import conversations, day_numbers, installation, jobs, plans, submissions
 from models.tables.learning import examples, retrainings, trained_models
 from models.tables.mailboxes import mailbox_mails, mailboxes
@@ -48,6 +57,7 @@ __all__ = [
     "notices",
     "open_terms",
     "plans",
+    "reconciliations",
     "retrainings",
     "robot_messages",
     "sessions",

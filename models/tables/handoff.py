@@ -112,3 +112,13 @@ feed_positions = Table(
     Column("cursor", String(80), nullable=False),
     Column("at", UtcTime, nullable=False),
 )
+
+# Each reconciliation that was done at night, so that one that was missed is made up for, and the last figure outlives a restart.
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("unexplained", Integer, nullable=False),
+)

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from console_house import complain
 from factories import MORNING
+from jsonschema import Draft202012Validator
 from running import RunningGateway
 
 from gateway.clock import SystemClock
@@ -208,6 +209,26 @@ def test_a_consumer_pulls_waits_and_goes_on(gateway: RunningGateway) -> None:
     assert client.ask("/api/v1/events/position/nobody")[0] == 404
 
 
+def test_a_token_that_is_renewed_goes_on_where_the_one_before_stopped(gateway: RunningGateway) -> None:
+    staffing = gateway.app.staffing
+    leaked = staffing.add_token("erp", [Scope.EVENTS_READ])
+    complain(gateway, "价格问题")
+    client = Client(gateway, leaked)
+    client.ask("/api/v1/events/position/nightly", "PUT", {"cursor": client.events(limit=2)["next"]})
+    renewed = Client(gateway, staffing.renew_token("erp"))
+    assert client.ask("/api/v1/events")[0] == 401
+    assert [event["type"] for event in renewed.events(consumer="nightly")["events"]] == ["complaint.routed"]
+    # It opens no more than before, and one that was switched off comes back.
+    assert renewed.ask("/api/v1/review")[0] == 403
+    staffing.disable_token("erp")
+    assert renewed.ask("/api/v1/events")[0] == 401
+    again = Client(gateway, staffing.renew_token(" erp "))
+    assert [event["type"] for event in again.events(consumer="nightly")["events"]] == ["complaint.routed"]
+    assert renewed.ask("/api/v1/events")[0] == 401
+    with pytest.raises(Refused, match="no token called"):
+        staffing.renew_token("nobody")
+
+
 def test_cloudevents_come_as_a_batch(gateway: RunningGateway) -> None:
     client = Client(gateway, gateway.app.api_token)
     complain(gateway, "价格问题")
@@ -224,6 +245,38 @@ def test_cloudevents_come_as_a_batch(gateway: RunningGateway) -> None:
     path = "/" + batch[0]["dataschema"].split("/", 3)[3]
     status, _, schema = Client(gateway, "").ask(path)
     assert (status, json.loads(schema)["title"]) == (200, "complaint.received")
+
+
+def test_the_document_says_what_the_feed_answers(gateway: RunningGateway) -> None:
+    client = Client(gateway, gateway.app.api_token)
+    complain(gateway, "价格问题")
+    document = json.loads(client.ask("/api/v1/openapi.json")[2])
+    told = document["paths"]["/api/v1/events"]["get"]
+    parameters = {one["name"]: one for one in told["parameters"]}
+    assert set(parameters) == {"after", "consumer", "limit", "types", "wait"}
+    assert all(" / " in one["description"] for one in parameters.values())
+    # What it says of limits is what is kept to.
+    for name in ("limit", "wait"):
+        schema = parameters[name]["schema"]
+        for value, status in (
+            (schema["minimum"], 200),
+            (schema["maximum"], 200),
+            (schema["minimum"] - 1, 422),
+            (schema["maximum"] + 1, 422),
+        ):
+            assert client.ask(f"/api/v1/events?{name}={value}")[0] == status
+    answer = told["responses"]["200"]
+    assert set(answer["content"]) == {"application/json", "application/cloudevents-batch+json"}
+    for kind, described in answer["content"].items():
+        status, headers, body = client.ask("/api/v1/events", Accept=kind)
+        assert status == 200
+        assert headers["content-type"].startswith(kind)
+        assert {name.lower() for name in answer["headers"]} <= set(headers)
+        validator = Draft202012Validator({**described["schema"], "components": document["components"]})
+        validator.validate(json.loads(body))
+        assert not validator.is_valid([{"type": "complaint.lost"}])
+        assert not validator.is_valid({"events": [{"type": "complaint.routed"}], "next": "", "more": False})
+    assert {"401", "403", "422", "503"} <= set(told["responses"])
 
 
 @pytest.mark.parametrize(

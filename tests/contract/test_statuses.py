@@ -267,6 +267,26 @@ def test_a_signed_report_is_taken_and_the_same_again_is_200_and_nothing(gateway:
     assert [(one["status"], one["effect"], one["customer_text"]) for one in whole["statuses"]] == [("in_progress", "moved", "在办")]
 
 
+def test_keys_that_nobody_knows_are_passed_over_and_named(gateway: RunningGateway) -> None:
+    number = complain(gateway, "价格问题")
+    body = json.loads(spelt(number, "in_progress", text="工程师周三上门", costumer_text="在办", mood="好"))
+    status, told = post(gateway, json.dumps(body | {"versoin": {"data": 1}, "x" * 100: 1}))
+    assert (status, told["effect"]) == (200, "moved")
+    said = dict(one.split("：", 1) for one in told["warnings"])
+    assert list(said) == ["data.text", "data.costumer_text", "data.mood", "versoin", "x" * 40]
+    assert "是否应为 customer_text、internal_text？" in said["data.text"]
+    assert "is customer_text or internal_text meant?" in said["data.text"]
+    assert "is customer_text meant?" in said["data.costumer_text"]
+    assert "meant" not in said["data.mood"]
+    # The words that were meant for the customer are not his, and nothing of them is lost where they are spelt as they should be.
+    whole = gateway.app.records.whole(number)
+    assert whole is not None
+    assert [one["customer_text"] for one in whole["statuses"]] == [""]
+    many = {f"key{n}": n for n in range(50)}
+    assert len(post(gateway, spelt(number, "accepted", **many))[1]["warnings"]) == 10
+    assert "warnings" not in post(gateway, spelt(number, "resolved", customer_text="好了", sequence=3, by="李", round=1))[1]
+
+
 def test_what_is_not_truly_signed_is_401_and_changes_nothing(gateway: RunningGateway) -> None:
     number = complain(gateway, "价格问题")
     body, now = spelt(number), datetime.now(UTC)

@@ -8,12 +8,18 @@ import queue as queues
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from broker_house import bind, take, waiting
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel
+from broker_house import bind, take, waiting, with_channel
 from cloudevents.core.bindings.amqp import AMQPMessage, from_amqp_event
 from cloudevents.core.formats.json import JSONFormat
 from console_house import complain, person
@@ -22,23 +28,24 @@ from rabbitmq import PASSWORD, RabbitMq
 from running import RunningGateway
 from standardwebhooks.webhooks import Webhook
 
-from gateway import cli
+from gateway import cli, home
+from gateway.erasing import Reason
 from models.delivery import OutcomeCode
 from models.staff import Role
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "consumer_amqp.py"
 
 
-def told_to(server: RabbitMq, home: Path, **keys: object) -> RunningGateway:
+def told_to(server: RabbitMq, folder: Path, **keys: object) -> RunningGateway:
     """A gateway whose one endpoint is the broker, with the password in its file."""
     values = {"name": "mq", "kind": "rabbitmq", "url": server.url(), "types": ["*"], "allow_private_hosts": ["127.0.0.1"], **keys}
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-    (home / "jiesu.toml").write_text("[[endpoint]]\n" + "\n".join(lines) + "\n")
-    password = home / "secrets" / "endpoint-mq.password"
+    (folder / "jiesu.toml").write_text("[[endpoint]]\n" + "\n".join(lines) + "\n")
+    password = folder / "secrets" / "endpoint-mq.password"
     password.parent.mkdir(mode=0o700)
     password.write_text(PASSWORD)
     password.chmod(0o600)
-    return RunningGateway(home, wired=True, tracker_url="")
+    return RunningGateway(folder, wired=True, tracker_url="")
 
 
 def secret_of(gateway: RunningGateway) -> str:
@@ -146,22 +153,93 @@ def test_operators_see_and_test_it_without_its_password(
         assert quote(PASSWORD, safe="") not in said
 
 
+@contextmanager
+def example(message_broker: RabbitMq, secret: str) -> Iterator[queues.Queue[str]]:
+    """The documented consumer as a program of its own; the lines that it prints."""
+    url = message_broker.url(password=quote(PASSWORD, safe=""))
+    environment = os.environ | {"JIESU_SECRET": secret}
+    with subprocess.Popen([sys.executable, str(EXAMPLE), url], env=environment, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            lines: queues.Queue[str] = queues.Queue()
+            assert program.stdout is not None
+            threading.Thread(target=lambda: [lines.put(line) for line in program.stdout], daemon=True).start()  # type: ignore[union-attr]
+            yield lines
+        finally:
+            program.kill()
+
+
+def bound(server: RabbitMq) -> bool:
+    """Whether the example has bound its queue: one binding to the exchange that has every queue, and its own."""
+    bindings = 'length([B || B <- rabbit_binding:list(<<"/">>), element(4, element(4, B)) == <<"tickets">>])'
+    return "2" in server.tell(bindings)
+
+
+def empty(server: RabbitMq) -> None:
+    """Nothing of other tests lies in the queues of the example, which stay bound."""
+    for queue in ("tickets", "tickets.dead"):
+        if waiting(server, queue):
+            take(server, queue)
+
+
+def lying(server: RabbitMq, message_id: str, secret: str, *, age: timedelta, body: str | None = None, **changed: str) -> None:
+    """An event that was published so long ago, signed with a secret, lies in the queue."""
+    at = datetime.now(UTC) - age
+    text = body or json.dumps({"type": "complaint.routed", "data": {"number": message_id, "idempotency_key": message_id}})
+    stamp = str(int(at.timestamp()))
+    headers = {"webhook-id": message_id, "webhook-timestamp": stamp, "webhook-signature": Webhook(secret).sign(message_id, at, text)}
+
+    async def work(channel: AbstractChannel) -> None:
+        made = await channel.get_exchange("jiesu.events")
+        await made.publish(Message(text.encode(), headers=headers | changed, message_id=message_id), "complaint.routed.sales")
+
+    with_channel(server, work)
+
+
 def test_the_example_is_a_consumer(message_broker: RabbitMq, tmp_path: Path) -> None:
     with told_to(message_broker, tmp_path, queue="all") as gateway:
-        environment = os.environ | {"JIESU_SECRET": secret_of(gateway)}
+        secret = secret_of(gateway)
+        empty(message_broker)
         # Makes the exchange that the consumer binds to.
         assert gateway.app.endpoints.test("mq").code is OutcomeCode.ACCEPTED
-        url = message_broker.url(password=quote(PASSWORD, safe=""))
-        command = [sys.executable, str(EXAMPLE), url]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as program:
-            try:
-                lines: queues.Queue[str] = queues.Queue()
-                assert program.stdout is not None
-                threading.Thread(target=lambda: [lines.put(line) for line in program.stdout], daemon=True).start()  # type: ignore[union-attr]
-                bindings = 'length([B || B <- rabbit_binding:list(<<"/">>), element(4, element(4, B)) == <<"tickets">>])'
-                # One to the exchange that has every queue, and the consumer's own.
-                eventually(lambda: "2" in message_broker.tell(bindings))
-                number = complain(gateway, "价格问题")
-                assert lines.get(timeout=20).split() == ["complaint.routed.sales", number, "1"]
-            finally:
-                program.kill()
+        with example(message_broker, secret) as lines:
+            eventually(lambda: bound(message_broker))
+            number = complain(gateway, "价格问题")
+            heard = [lines.get(timeout=20).split() for _ in range(3)]
+            assert heard[-1] == ["complaint.routed.sales", number, "1"]
+            gateway.app.erasing.erase(number, reason=Reason.PERSON_ASKED, by="王静")
+            assert lines.get(timeout=20).split() == ["complaint.erased", number, "0"]
+        # While nobody consumes, an hour passes; then there is one that is old, and some that are forged.
+        old, forged = timedelta(hours=1), home.webhook_secret()
+        lying(message_broker, "old", secret, age=old)
+        lying(message_broker, "forged", forged, age=timedelta(0))
+        lying(message_broker, "another-time", secret, age=old, **{"webhook-timestamp": str(int(time.time()))})
+        lying(message_broker, "no-signature", secret, age=old, **{"webhook-signature": "v1"})
+        lying(message_broker, "no-time", secret, age=old, **{"webhook-timestamp": "yesterday"})
+        with example(message_broker, secret) as lines:
+            # What was printed and not acknowledged when the first one ended comes once more.
+            heard = next(words for _ in range(2) if (words := lines.get(timeout=20).split())[0] != "complaint.erased")
+            assert heard == ["complaint.routed.sales", "old", "1"]
+            eventually(lambda: waiting(message_broker, "tickets.dead") == 4)
+            # What comes afterwards is taken as before.
+            lying(message_broker, "new", secret, age=timedelta(0))
+            assert lines.get(timeout=20).split() == ["complaint.routed.sales", "new", "2"]
+        dead = {message.message_id for message in take(message_broker, "tickets.dead")}
+        assert dead == {"forged", "another-time", "no-signature", "no-time"}
+
+
+def test_what_the_example_fails_on_is_put_back(message_broker: RabbitMq, tmp_path: Path) -> None:
+    with told_to(message_broker, tmp_path, queue="all") as gateway:
+        secret = secret_of(gateway)
+        empty(message_broker)
+        assert gateway.app.endpoints.test("mq").code is OutcomeCode.ACCEPTED
+        with example(message_broker, secret):
+            eventually(lambda: bound(message_broker))
+        empty(message_broker)
+        # Truly signed, and the consumer cannot do anything with it: it ends, and the message is there again.
+        lying(message_broker, "strange", secret, age=timedelta(0), body="[]")
+        with example(message_broker, secret) as lines, pytest.raises(queues.Empty):
+            lines.get(timeout=3)
+        eventually(lambda: waiting(message_broker, "tickets") == 1)
+        assert waiting(message_broker, "tickets.dead") == 0
+        (message,) = take(message_broker, "tickets")
+        assert (message.message_id, message.redelivered) == ("strange", True)

@@ -115,6 +115,7 @@ PAGES = (
     ("GET", "/console/examples"),
     ("GET", "/console/examples/suspicious"),
     ("GET", "/console/endpoints"),
+    ("GET", "/console/endpoints/tracker/rotate"),
     ("GET", "/console/deliveries"),
     ("GET", "/console/parked"),
     ("GET", "/console/reconcile"),
@@ -128,6 +129,7 @@ PAGES = (
     ("POST", "/console/models/rollback"),
     ("POST", "/console/examples/1"),
     ("POST", "/console/endpoints/tracker/test"),
+    ("POST", "/console/endpoints/tracker/rotate"),
     ("POST", "/console/deliveries/again"),
     ("POST", "/console/parked/replay"),
     ("GET", "/console/mailboxes"),
@@ -145,7 +147,7 @@ PAGES = (
     ("POST", "/console/complaints/TS-20261124-0001/chat/answers"),
     ("POST", "/console/complaints/TS-20261124-0001/chat/typing"),
 )
-BY_OPERATORS = ("/console/mailboxes/", "/console/parked/", "/console/robots/")
+BY_OPERATORS = ("/console/mailboxes/", "/console/parked/", "/console/robots/", "/console/endpoints/tracker/rotate")
 FOR_OPERATORS = [(method, path) for method, path in PAGES if method == "POST" and path.startswith(BY_OPERATORS)]
 FOR_LEADS = [
     (method, path)
@@ -182,7 +184,7 @@ def test_the_list_above_names_every_page(gateway: RunningGateway) -> None:
         )
         for method, path in named
     }
-    named = {(method, path.replace("tracker/test", "{name}/{action}")) for method, path in named}
+    named = {(method, path.replace("tracker/test", "{name}/{action}").replace("tracker/", "{name}/")) for method, path in named}
     open_to_all = {(m, p) for m in ("GET", "POST") for p in ("/console/sign-in", "/console/invitation/{token}")}
     assert there == named | open_to_all
 
@@ -447,6 +449,10 @@ def test_people_and_tokens_on_the_command_line(tmp_path: Path) -> None:
     listed = json.loads(run(tmp_path, "token", "list", "--json").stdout)
     assert (listed["name"], listed["scopes"], listed["disabled"]) == ("desk", ["review:read", "review:write"], False)
     assert made.stdout.strip() not in run(tmp_path, "token", "list").stdout
+    renewed = run(tmp_path, "token", "renew", "desk")
+    assert (renewed.returncode, renewed.stdout.startswith("jiesu_"), renewed.stdout == made.stdout) == (0, True, False)
+    assert "jiesu token renew" in run(tmp_path, "token", "add", "desk", "--scope", "review:read").stderr
+    assert run(tmp_path, "token", "renew", "no").returncode == 1
     assert run(tmp_path, "token", "disable", "desk").returncode == 0
     assert run(tmp_path, "token", "disable", "no").returncode == 1
     app = bootstrap.build(config.load({"JIESU_HOME": str(tmp_path)}), log=OperatorLog(stream=io.StringIO()), serving=False)

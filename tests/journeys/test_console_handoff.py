@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 import pytest
 from console_house import complain, person
@@ -81,6 +87,94 @@ def test_a_delivery_is_found_with_its_answer_as_text_and_sent_again(gateway: Run
         assert lead.get(f"/console/deliveries{nonsense}").status == 200
 
 
+def test_deliveries_are_found_and_sent_again_by_day_and_by_number(gateway: RunningGateway) -> None:
+    lead = person(gateway, "王静", Role.LEAD)
+    numbers = [complain(gateway, f"价格问题 {n}") for n in range(3)]
+    eventually(lambda: len(gateway.sender.of["tracker"].accepted) == 3)
+    today = gateway.app.clock.now().astimezone(ZoneInfo(gateway.settings.general.timezone)).date()
+    yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+
+    def found(query: str) -> set[str]:
+        page = lead.get(f"/console/deliveries?endpoint=tracker&{query}")
+        assert page.status == 200
+        return set(re.findall(r'/console/complaints/([^"]+)"', page.text))
+
+    assert found(f"from={today}&to={today}") == set(numbers)
+    assert found(f"to={yesterday}") == set()
+    assert found(f"from={tomorrow}") == set()
+    assert found(f"first={numbers[1].lower()}") == set(numbers[1:])
+    assert found(f"first={numbers[0]}&last={numbers[1]}&from={today}") == set(numbers[:2])
+    # The filters go with the button, so that what is shown is what is sent.
+    page = lead.get(f"/console/deliveries?endpoint=tracker&first={numbers[0]}&last={numbers[1]}&from={today}").text
+    for name, value in (("first", numbers[0]), ("last", numbers[1]), ("from", str(today))):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in page
+    csrf = {"csrf": lead.csrf("/console/deliveries"), "endpoint": "tracker"}
+    assert lead.post("/console/deliveries/again", csrf | {"first": numbers[0], "last": numbers[1], "from": str(today)}).status == 303
+    eventually(lambda: len(gateway.sender.of["tracker"].accepted) == 5)
+    again = {json.loads(sent.body)["data"]["number"] for sent in gateway.sender.of["tracker"].accepted[3:]}
+    assert again == set(numbers[:2])
+    # What is not understood is refused, and never becomes a wider range.
+    for nonsense, words in (
+        (f"from={tomorrow}&to={today}", "起始日期晚于截止日期"),
+        ("from=yesterday", "日期应写作"),
+        ("to=%E6%98%A8%E5%A4%A9", "日期应写作"),
+        (f"first={numbers[1]}&last={numbers[0]}", "起始编号晚于截止编号"),
+        ("first=%00", "编号应写作"),
+        ("last=TS-1", "编号应写作"),
+    ):
+        page = lead.get(f"/console/deliveries?endpoint=tracker&{nonsense}")
+        assert (page.status, words in page.text) == (422, True)
+        fields = dict(parse_qsl(nonsense))
+        assert lead.post("/console/deliveries/again", csrf | {"state": "delivered"} | fields).status == 422
+    assert "the first number comes after" in lead.get(f"/console/deliveries?lang=en&first={numbers[1]}&last={numbers[0]}").text
+    eventually(lambda: gateway.app.redelivery.states()[0].waiting.waiting == 0)
+    assert len(gateway.sender.of["tracker"].accepted) == 5
+
+
+def test_a_new_secret_is_made_by_an_operator_and_shown_once(gateway: RunningGateway) -> None:
+    lead, operator = person(gateway, "王静", Role.LEAD), person(gateway, "李强", Role.OPERATOR)
+    keyring = gateway.app.endpoints.get("bi").keyring
+    former = keyring.secrets().new
+    path = "/console/endpoints/bi/rotate"
+    assert path not in lead.get("/console/endpoints").text
+    page = operator.get("/console/endpoints").text
+    assert path in page
+    assert 'data-confirm="更换 bi 的签名密钥' in page
+    form = {"csrf": operator.csrf("/console/endpoints"), "hours": "72", "until": "", "sure": "bi"}
+    for who, wrong, status in (
+        (lead, {"csrf": lead.csrf("/console/endpoints")}, 403),
+        (operator, {"csrf": "guess"}, 403),
+        (operator, {"sure": ""}, 422),
+        (operator, {"sure": "tracker"}, 422),
+        (operator, {"hours": "0"}, 422),
+        (operator, {"hours": "9999999"}, 422),
+    ):
+        assert who.post(path, form | wrong).status == status
+    assert keyring.secrets().both() == (former,)
+    shown = operator.post(path, form)
+    new = keyring.secrets().new
+    assert keyring.secrets().both() == (new, former)
+    assert (shown.status, shown.text.count(new), former in shown.text) == (200, 1, False)
+    assert shown.headers["cache-control"] == "no-store"
+    # Nowhere else, and no second time: not by loading the answer anew, nor by asking for its address.
+    again = operator.post(path, form)
+    assert (again.status, new in again.text) == (409, False)
+    assert keyring.secrets().both() == (new, former)
+    assert (operator.get(path).status, operator.get(path).headers["location"]) == (303, "/console/endpoints")
+    for page in ("endpoints", "deliveries"):
+        assert new not in operator.get(f"/console/{page}").text
+    assert "旧密钥到" in operator.get("/console/endpoints").text
+    (line,) = gateway.log("SecretRotated")
+    assert (line["endpoint"], line["by"]) == ("bi", "李强")
+    assert new not in json.dumps(gateway.log())
+    # From the fresh page it may be done once more; one in the settings, or of nobody, may not.
+    until = re.search(r'name="until" value="([^"]+)"', operator.get("/console/endpoints").text)
+    assert until
+    assert operator.post(path, form | {"until": html.unescape(until[1])}).status == 200
+    assert keyring.secrets().old == new
+    assert operator.post("/console/endpoints/nobody/rotate", form).status == 404
+
+
 def test_what_is_parked_is_shown_with_its_reason_and_put_back(gateway: RunningGateway) -> None:
     lead, operator = person(gateway, "王静", Role.LEAD), person(gateway, "李强", Role.OPERATOR)
     (gateway.drop / "a.part").write_bytes(b'{"unknown": 1}')
@@ -104,3 +198,8 @@ def test_the_report_is_a_page(gateway: RunningGateway) -> None:
     assert lead.get("/console/reconcile?from=2026-11-01&to=2026-11-30").status == 200
     for nonsense in ("yesterday", "0001-01-01", "9999-12-31"):
         assert lead.get(f"/console/reconcile?from=2026-01-01&to={nonsense}").status == 422
+    reversed_ = "/console/reconcile?from=2026-11-30&to=2026-11-01"
+    assert lead.get(reversed_).status == 422
+    assert "起始日期晚于截止日期" in lead.get(reversed_).text
+    assert "the first day comes after the last one" in lead.get(f"{reversed_}&lang=en").text
+    assert lead.get("/console/reconcile?from=2026-11-30&to=2026-11-30").status == 200

@@ -107,6 +107,20 @@ def _with(section: str, key: str, value: Any) -> dict[str, Any]:
         (_with("statuses", "Done", "done"), "[statuses.Done]"),
         (_with("nonsense", "x", 1), "[nonsense]"),
         (_with("note", "bodi", {}), "[note.bodi]"),
+        # What is compared stands in nothing that is written: every try would make another ticket.
+        (_with("create", "body", {"subject": "{summary}", "description": "{text}"}), "[find.compare./subject]"),
+        (_with("find", "compare", {"/labels": "jiesu:{key}"}), "[find.compare./labels]"),
+        (_with("find", "compare", {"/subject": "({number})"}), "[find.compare./subject]"),
+        (_with("create", "body", {"subject": "{subject}", "description": "{matter}"}), "[create.body]"),
+        (_with("create", "body", None), "[create.body]"),
+        (_with("note", "body", {"notes": "{summary}"}), "[note.body]"),
+        (_with("note", "path", "/issues.json"), "[note.path]"),
+        (_with("said", "path", "/issues.json"), "[said.path]"),
+        (_with("headers", "X-A", "a\nB: c"), "[headers.X-A]"),
+        (_with("check", "headers", {"X-A": "a\x7f"}), "[check.headers.X-A]"),
+        (_with("check", "headers", {"X-A": "a\x00"}), "[check.headers.X-A]"),
+        (_with("headers", "X A", "a"), "[headers.'X A']"),
+        (_with("headers", "X\nA", "a"), "[headers.'X\\nA']"),
         (_with("file", "how", "ftp") | {"file": {"path": "/x", "how": "ftp"}}, "[file.how]"),
     ],
 )
@@ -116,6 +130,28 @@ def test_a_mapping_that_is_wrong_is_refused_with_the_place(told: dict[str, Any],
     assert wrong.value.key == f"mine.toml {key}"
     assert wrong.value.zh
     assert wrong.value.en
+
+
+@pytest.mark.parametrize(
+    ("compare", "body"),
+    [
+        # The key in a field or a list of its own, the number wherever it is written, the key in the text alone.
+        ({"/labels": "{key}"}, {"labels": ["jiesu", "{key}"], "description": "{text}"}),
+        ({"/title": "{number}"}, {"title": "投诉 {number}", "description": "{text}"}),
+        ({"/title": "[{number}]", "/x": "{values.group}"}, {"title": "{subject}", "group": "{values.group}", "description": "{text}"}),
+        ({"/description": "jiesu-key {key}"}, {"description": "{text}"}),
+    ],
+)
+def test_whatever_create_writes_may_be_compared(compare: dict[str, str], body: dict[str, Any]) -> None:
+    told = _with("create", "body", body)
+    told["find"]["compare"] = compare
+    assert mapping.read(told, "mine.toml").requests["find"].more["compare"] == compare
+
+
+def test_the_ticket_may_be_named_in_the_body() -> None:
+    told = _with("note", "body", {"ticket": "{id}", "notes": "{note}"})
+    told["note"]["path"] = "/notes.json"
+    assert mapping.read(told, "mine.toml")
 
 
 def test_a_file_of_ones_own_goes_before_one_that_ships(tmp_path: Path) -> None:

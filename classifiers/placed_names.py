@@ -46,6 +46,12 @@ _PARENT = re.compile(rf"(?:{PARENT})$")
 
 
 @cache
+def _surnames() -> tuple[frozenset[str], frozenset[str]]:
+    single, double = surnames()
+    return frozenset(single), frozenset(double.split("|"))
+
+
+@cache
 def _terms() -> frozenset[str]:
     return frozenset(shipped_facets().terms())
 
@@ -57,7 +63,7 @@ def may_be_placed(name: str, frequency: Callable[[str], int], *, strong: bool = 
     """
     if not _HAN.fullmatch(name):
         return True
-    single, double = surnames()
+    single, double = _surnames()
     if name in _terms() or len(name) < 2:
         return False
     if titled := _TITLED.search(name):
@@ -72,7 +78,7 @@ def may_be_placed(name: str, frequency: Callable[[str], int], *, strong: bool = 
         return name[1] in _GIVEN or (frequency(name) < _WORD and name[1] in single and name[1] not in _THINGS)
     if len(name) > 3 and not frequency(name) and sum(char in FOREIGN for char in name) * 2 >= len(name):
         return True
-    long = name[:2] in double.split("|")
+    long = name[:2] in double
     if not long and name[0] not in single:
         return False
     if strong and frequency(name) < _COMMON:

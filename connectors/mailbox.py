@@ -320,6 +320,7 @@ class MailboxDoor:
                 "mailbox": self._options.name,
                 "validity": place.validity,
                 "uid": uid,
+                **({"came_at": mail.at.isoformat()} if mail.at is not None else {}),
                 # Without the field nobody knows; an empty one marks a bounce.
                 **({"mail_from": mail_from} if mail_from is not None else {}),
                 "rcpt_tos": [self._options.imap.user] if "@" in self._options.imap.user else [],

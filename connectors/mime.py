@@ -181,7 +181,7 @@ def parse(submission: Submission) -> Parsed:
             "passed_on": marks.passed_on,
             "replied": marks.replied,
             "topic": marks.topic,
-            **({"brand": submission.envelope["brand"]} if submission.envelope.get("brand") else {}),
+            **{key: submission.envelope[key] for key in ("brand", "came_at") if submission.envelope.get(key)},
         },
     )
 

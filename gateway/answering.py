@@ -37,6 +37,8 @@ _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"@|]{1,64}@[^\s\x00-
 # Boxes that nobody reads.
 _NO_REPLY = re.compile(r"(?:(?:no|do-?not|dont)[-_.]?reply|mailer-daemon|mail-daemon|postmaster|bounces?)(?:[-_.+][^@]*)?@", re.IGNORECASE)
 _MOST_TEXT = 5000
+# Who wrote so long ago has heard from somebody, or would not know what an acknowledgement is about (mail that a first start takes in).
+_LONG_AGO = timedelta(days=7)
 
 
 class Told(StrEnum):
@@ -59,6 +61,7 @@ _SUPPRESSED: Mapping[str, str] = {
     "own_address": "来信出自本公司地址 / it came from an address of ours",
     "no_address": "没有可用的回信地址 / there is no address to answer to",
     "no_reply_address": "对方是不收信的地址 / nobody reads that address",
+    "old_mail": "来信在邮箱里放了一周以上才受理，不自动答复 / it lay in the mailbox for more than a week, which is not answered by itself",
     "unreachable": "没有邮箱也没有电话，无法联系 / there is neither a mail address nor a phone",
 }
 
@@ -122,6 +125,9 @@ class Answering:
             return None
         first = triaged.messages[0]
         reach = self._by_mail(triaged.messages, automatic=True)
+        came_at = first.details.get("came_at")
+        if reach.suppressed is None and came_at and first.received_at - datetime.fromisoformat(came_at) > _LONG_AGO:
+            reach = replace(reach, suppressed="old_mail")
         assigned = triaged.assignment
         name = (
             "acknowledgement_review"

@@ -201,6 +201,7 @@ SILENT = {
     "own_other": ({"From": "kefu@jiesu.example"}, {}, "own_address"),
     "no_reply": ({"From": "no-reply@bank.example"}, {}, "no_reply_address"),
     "no_address": ({"From": ""}, {}, "no_address"),
+    "lay_in_the_mailbox": ({}, {"door": "imap", "came_at": "2026-11-01T09:00:00+08:00"}, "old_mail"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ def test_the_first_start_takes_in_what_was_chosen(mail_server: Dovecot, tmp_path
             person.arrive(letter("moved in"), date=time.time() - 1000 * 86_400)
             looked(gateway, who)
             assert len(taken(gateway, wanted + 1)) == wanted + 1
+            # By which an old one is not acknowledged as if it had just come.
+            assert all(datetime.fromisoformat(one.envelope["came_at"]).tzinfo for one in gateway.committed())
             if choice == "30":
                 assert gateway.app.mailboxes.counts()[who] == {"left": 1, "taken": 3}
                 # Nothing is lost for good: a person may have the others, too.

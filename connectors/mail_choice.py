@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from html import unescape
 
 from connectors.mail_html import without_raw
+from connectors.replies import history_at
 
 _TAG = re.compile(r"<[^<>]*>")
 # What the makers of plain text add to the HTML's words: targets of links, names of pictures.
@@ -37,14 +38,15 @@ _PIECE = re.compile(r"[，,。；;：:！!？?、|\t\n（）()]+|\s{2,}")
 _NUMBERING = re.compile(r"^\s*(?:\[?\d{1,3}[\].)、]|[-*•·])\s*")
 # Addresses of pages and people, which plain text spells out where the HTML has a link.
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]，。]+|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}", re.IGNORECASE | re.ASCII)
-# Programs make one text of the other, so two long ones with not a line in common are a trick upon filters.
-_LONG = 200
+# Programs make one text of the other, so two long ones with not a clause in common are a trick upon filters.
+_LONG, _CLAUSE = 200, 4
 
 
 def chosen(plain: str, rich: str, source: str) -> str:
     """The text of a choice: the plain text when it says the same as the HTML, because it keeps lines and quotation marks; else the HTML's,
     because that is what the sender saw when he wrote; the plain text where only that says more; and where each says something that the
-    other does not, the lines which only the plain text has, above the HTML's, where no quotation swallows them.
+    other does not, both: the lines which only the plain text has stand above the HTML's, where no quotation swallows them, and those of
+    its history below, where they swallow nothing.
 
     plain:  the plain text.
     rich:   the text of the HTML (`mail_html.html_text`).
@@ -59,18 +61,20 @@ def chosen(plain: str, rich: str, source: str) -> str:
     if len(plain) <= _LONGEST_PLACEHOLDER and _PLACEHOLDER.search(plain):
         return rich
     # Hidden words are none that the sender saw, but if the plain text has them it need not be kept for them.
-    missing = _only_in(plain.split("\n"), f"{rich}\n{shown}", source)
-    if not missing:
+    lines, both = plain.split("\n"), f"{rich}\n{shown}"
+    cut = history_at(lines)
+    missing, old = _only_in(lines[:cut], both, source), _only_in(lines[cut:], both, source)
+    if not missing and not old:
         return rich
     beyond = _only_in(rich.split("\n"), plain, "")
     if not beyond and not _loses_marks(plain, rich):
         return plain
     # An address that is spelt in two ways in the same place.
-    if len(missing) == len(beyond) and all(_ADDRESS.fullmatch(line) for line in (*missing, *beyond)):
+    if len(missing) + len(old) == len(beyond) and all(_ADDRESS.fullmatch(line) for line in (*missing, *old, *beyond)):
         return rich
-    if min(len(plain), len(rich)) > _LONG and len(missing) == sum(bool(_words(line)) for line in plain.split("\n")):
+    if min(len(plain), len(rich)) > _LONG and not _clauses(lines) & _clauses(rich.split("\n")):
         return rich
-    return "\n".join(missing) + "\n\n" + rich
+    return "\n\n".join(part for part in ("\n".join(missing), rich, "\n".join(old)) if part)
 
 
 def _squeezed(text: str) -> str:
@@ -94,10 +98,21 @@ def _only_in(lines: Iterable[str], other: str, source: str) -> list[str]:
             if not piece or piece in known:
                 continue
             sought += 1
-            if sought > _MOST_SOUGHT or piece not in there:
+            if sought > _MOST_SOUGHT or not _stands_in(piece, there):
                 found.append(line.strip())
                 break
     return found
+
+
+def _stands_in(piece: str, there: str) -> bool:
+    """Whether the words are there; a figure is no part of a longer one."""
+    if not (piece[0].isdigit() or piece[-1].isdigit()):
+        return piece in there
+    return re.search(rf"(?<!\d){re.escape(piece)}(?!\d)", there) is not None
+
+
+def _clauses(lines: Iterable[str]) -> set[str]:
+    return {words for line in lines for piece in _pieces(line) if len(words := _words(piece)) >= _CLAUSE}
 
 
 def _pieces(line: str) -> list[str]:

@@ -171,6 +171,11 @@ def reply_text(text: str, *, forwarded: bool = False, answers: bool = True) -> s
     return text.strip() if whole else answer
 
 
+def history_at(lines: Sequence[str]) -> int:
+    """The number of the line with which history begins that its lines themselves announce; how many there are where none does."""
+    return _history(lines)[0]
+
+
 def _history(lines: Sequence[str]) -> tuple[int, bool, int]:
     """Where history begins (the number of lines if nowhere), whether it is a forwarded mail, and, when marked quotation follows an
     attribution there, how many lines the attribution has."""
@@ -297,7 +302,7 @@ def _unquoted(lines: Sequence[str], *, attributed: bool = False) -> tuple[list[s
     first, last = (said[0], len(without_footers([line if not _is_marked(line) else "" for line in lines]))) if said else (len(lines), 0)
     kept: list[str] = []
     found = False
-    at = 0
+    at = since = 0
     while at < len(lines):
         line = lines[at]
         skip = 1
@@ -307,8 +312,12 @@ def _unquoted(lines: Sequence[str], *, attributed: bool = False) -> tuple[list[s
                 end += 1
             if attributed or _is_quotation(lines[at:end], edge=at < first or at >= last, alone=last == 0):
                 found = True
-                shorn = without_footers(kept)
-                kept = [*shorn, ""] if "".join(kept[len(shorn) :]).strip() else kept
+                # Only what stands between this quotation and the one before it: a mail may have thousands of them.
+                between = kept[since:]
+                shorn = without_footers(between)
+                if "".join(between[len(shorn) :]).strip():
+                    kept[since:] = [*shorn, ""]
+                since = len(kept)
             else:
                 kept += lines[at:end]
             skip = end - at

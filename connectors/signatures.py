@@ -168,9 +168,9 @@ def _says_something(lines: Sequence[str]) -> bool:
     return any(line.strip() and not _is_footer(line.strip()) for line in lines)
 
 
-def _end(lines: Sequence[str]) -> int:
-    """The number of lines without the blank ones at the end."""
-    last = len(lines)
+def _end(lines: Sequence[str], last: int | None = None) -> int:
+    """The number of lines, or of the first `last` of them, without the blank ones at the end."""
+    last = len(lines) if last is None else last
     while last and not lines[last - 1].strip():
         last -= 1
     return last
@@ -183,7 +183,7 @@ def without_footers(lines: Sequence[str]) -> list[str]:
         # `…让我⏎用微信发送` is a sentence that was wrapped.
         if _LOOSE.fullmatch(lines[last - 1].strip()) and last > 1 and lines[last - 2].strip() and not _FINISHED.search(lines[last - 2]):
             break
-        last = _end(lines[: last - 1])
+        last = _end(lines, last - 1)
     return list(lines[:last])
 
 

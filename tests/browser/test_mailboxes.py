@@ -68,7 +68,7 @@ def test_an_operator_has_a_mailbox_looked_into_at_once(gateway: RunningGateway, 
     good.get_by_role("button", name="现在就看").click()
     eventually(lambda: any(b"\xe7\x8e\xb0\xe5\x9c\xa8\xe5\xb0\xb1\xe8\xa6\x81" in one.raw for one in gateway.committed()))
     page.reload()
-    expect(good).to_contain_text("受理 1 封，搁置 1 封")
+    expect(good).to_contain_text("新受理 1 封，重复 0 封，搁置 1 封")
 
 
 def test_a_phone_shows_it_whole_in_both_lights(gateway: RunningGateway, new_context: NewContext, tmp_path: Path) -> None:

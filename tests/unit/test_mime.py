@@ -675,12 +675,41 @@ def test_html_is_preferred_when_it_says_more() -> None:
         # Only the HTML can show it.
         ("原价100万 120万", "<p>原价<s>100万</s> 120万</p>", "原价[删除线：100万] 120万"),
         ("您的邮件客户端不支持HTML格式", "<p>甲</p>", "甲"),
+        ("3号可以", "<p>13号可以</p>", "3号可以\n\n13号可以"),
+        (
+            f"{'房子一直漏水' * 40}，燃气漏气",
+            f"<p>{'房子一直漏水' * 40}</p><p>甲</p>",
+            f"{'房子一直漏水' * 40}，燃气漏气\n\n{'房子一直漏水' * 40}\n\n甲",
+        ),
         # Two long ones with not a line in common: no program makes one of the other.
         ("甲\n" * 150, f"<p>{'乙' * 300}</p>", "乙" * 300),
     ],
 )
 def test_nothing_is_lost_that_only_one_of_two_alternatives_says(plain: str, html: str, text: str) -> None:
     assert multipart("alternative", f"\n{plain}", f"Content-Type: text/html; charset=utf-8\n\n{html}").text == text
+
+
+@pytest.mark.parametrize(
+    ("plain", "html"),
+    [
+        (
+            "On Mon, Nov 23, 2026 at 9:00 AM 晨光地产 <kf@jiesu.example> wrote:\n\n> 您好",
+            "晨光地产 &lt;kf@jiesu.example&gt; 于2026年11月23日周一 09:00写道：<br><blockquote>您好</blockquote>",
+        ),
+        (
+            "________\n发件人: 晨光 <kf@jiesu.example>\n发送时间: 2026年11月23日\n收件人: 林树\n主题: 答复\n\n您好",
+            "<hr>From: 晨光 &lt;kf@jiesu.example&gt;<br>Sent: Monday, November 23, 2026<br>To: 林树<br>Subject: 答复<p>您好</p>",
+        ),
+    ],
+)
+def test_history_that_the_two_announce_in_other_words_swallows_nothing(plain: str, html: str) -> None:
+    own = "可以。另外燃气漏了。"
+    found = multipart("alternative", f"\n{own}\n\n{plain}", f"Content-Type: text/html; charset=utf-8\n\n<p>{own}</p>{html}")
+    assert found.reply_text == own
+
+
+def test_a_mail_of_thousands_of_quotations_is_read_in_time() -> None:
+    assert read_mail(b"Subject: Re: x\n\nown\n\n" + b"> x\n\n" * 12_000).reply_text == "own"
 
 
 def test_plain_text_stays_when_the_html_shows_nothing() -> None:

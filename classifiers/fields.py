@@ -34,28 +34,81 @@ _IN_MOBILE = re.compile(rf"[1一幺妖]{_SPACE}[3-9三四五六七八九](?:{_SP
 _IN_LANDLINE = re.compile(r"[2-9]\d{2,3}[ \-]?\d{4}")
 _LANDLINE = re.compile(r"(?<![\d\-])(?:\(?0\d{2,3}\)?[ \-]?)[2-9]\d{2,3}[ \-]?\d{4}(?![\d])")
 _LOCAL = re.compile(r"(?:电话|座机|固话|拨打|打)[是为: ]{0,2}([2-9]\d{2,3}[ \-]?\d{4})(?!\d)")
-# Whose address it is. He says that it is his, or where he is to be answered; or it stands under a label or alone on its line, as in a
-# signature. Of whom he complains, and to whom he has written before, is named in the middle of a sentence.
+# Whose a number or an address is that stands in a text. Words of the clause before it and of what follows tell, in this order: he says that
+# it is his; nobody answered there, or he or others were sent there; he asks to be reached there; it stands under a label; and at last the
+# last word for a person.
+_CLAUSE_END = re.compile(r"[,。!?;\n]")
+_ROLE = (
+    r"(?:销售|置业|顾问|物业|客服|[中仲]介|对方|贵司|贵公司|开发商|业务员|经理|主管|总监|店长|热线|管家|保安|前台|售楼处|师傅|被投诉人|被举报人)"
+    r"(?:部|处|中心|公司|人员|大厅|小姐|员)?"
+)
+_WAY = r"(?:联系|个人|办公|工作|私人|投诉|服务|客服|常用)?(?:电话|手机|座机|号码|微信|邮箱|电邮|邮件|信箱|e-?mail|号|方式)"
+_BE = r"[是为在: ]*"
+# He says that it is his own.
+_MINE = re.compile(
+    rf"(?:我(?!打)|本人|自己)(?:家|这边)?的?(?:本人|新|老)?{_WAY}{{1,2}}(?:地址)?{_BE}$|(?:回|打|联系)我的?(?:电话|手机){_BE}$"
+)
+_PHONED = r"(?:联系(?!电话|方式|手机|人)|联络|致电|来电|去电|回电|回拨|拨打|拨|打|加|找)"
+_WRITTEN = r"(?:联系(?!邮箱|方式|人)|[回答][复覆]|回信|[寄发写回](?:送|过|来|邮件|信|封信)?|抄送|email|e-mail)"
+# Nothing but this may stand between the verb and the number or address: 打这个电话, 回复到.
+_DOWN_TO = r"(?:[给到至往下一我本这个以电话手机号码微信箱邮件地址的上面: ]{0,10})$"
+_ASKED = (
+    r"(?:请|麻烦|希望|[尽赶加]快|尽早|赶紧|马上|立刻|立即|及时|务必|速|劳烦|拜托|望|盼|能不能|能否|可否|可以|要求|[让叫派催](?!我)|安排|需要|随时|直接"
+    r"|你们|贵司|贵公司)[^,。!?;\n]{0,20}?"
+)
+# Who was sent there by others, or went there himself, says where he was and not where he is.
+_SENT = (
+    r"[让叫要喊](?:我|俺|业主)们?(?!的)[^,。!?;\n]{0,12}?"
+    rf"|(?:^|(?<![跟和对向与同给我]))(?:{_ROLE}|他|她|你们|短信|语音|公告|通知|网上|合同上?|公众号|机器人)们?[^我,。!?;\n]{{0,5}}?(?:说|称|讲|提示|写[着的]|显示|公布)"
+    r"[^找我,。!?;\n]{0,8}?"
+    r"|(?<![给跟和与同向找叫回])我们?(?:[已就也又都再去曾刚先试按前昨今]|经|天|照|着|才|一直|多次|反复|后来|自己|把[^,。!?;\n]{1,8}){0,4}"
+)
+_CALLED = r"(?:了|过|通|的是|的|得){1,2}[^,。!?;\n]{0,4}$"
+_SENT_PHONE = re.compile(
+    rf"(?:{_SENT}){_PHONED}{_DOWN_TO}|我[^,。!?;\n请让叫]{{0,10}}{_PHONED}{_CALLED}|我[^,。!?;\n请让叫你]{{0,6}}打(?:电话)?给(?!我)[{HAN}]{{2,4}}$"
+)
+_SENT_EMAIL = re.compile(rf"(?:{_SENT}){_WRITTEN}{_DOWN_TO}|(?:我[^,。!?;\n请让叫]{{0,10}}|已经?){_WRITTEN}(?:{_CALLED}|到|给|往)")
+# 请联系他 is said of whoever speaks for the family.
+_ASKED_PHONE = re.compile(
+    rf"{_ASKED}(?:{_PHONED}{_DOWN_TO}|(?:联系|打给|致电)[他她]{_BE}$)|(?:给我回|回我|给我来|给我打)(?:个|一个|下)?(?:电话)?{_BE}$"
+)
+_ASKED_EMAIL = re.compile(
+    rf"{_ASKED}{_WRITTEN}{_DOWN_TO}"
+    r"|(?:^|[,。!?;\n ]|发票|合同|结果|材料|资料|[回答][复覆]|方案|明细|清单|照片|函|请|都|统一|直接)(?:[发寄]|[回答][复覆])[到至给往]"
+    rf"{_BE}$"
+)
+_FIND_ME = re.compile(r" ?(?:就?[可能以]{0,2}(?:找|联系)到?我|打给我|给我(?:回|打|来))")
+_IS_MINE = re.compile(
+    r" ?[,(]?(?:这?就?是)?(?:我(?:本人|自己)?的?(?:电话|手机|号码|号|邮箱)(?!打)|本人(?:电话|手机|邮箱)?(?:$|[,。!;\n)]))"
+)
+_NO_ANSWER = re.compile(
+    r" ?(?:根本|一直|都|总是?|也|就|永远)*(?:没有?人[接回理管]|打不通|不通|无人接|不接|没[接回有用]|占线|关机|停机|空号|不回|退信|态度"
+    r"|骂|骗|石沉大海|了[吗没]?(?=[,。!?;\n]|$)"
+    r"|写?[三两几多四五]?[次遍](?:了|都|$))(?![^,。!?;\n]{0,4}(?:就|的话|时|请))"
+)
+_LABEL = re.compile(
+    r"(?:联系(?:电话|方式|手机|号码)|手机号码?|(?:回电|回访)(?:电话|号码)"
+    r"|(?:联系|电子|常用)?(?:邮箱|电邮|邮件|信箱|e-?mail)(?:地址)?)[是为: ]*$"
+)
+# Whose address it is, beyond that: where he is to be answered; or it stands under a label or alone on its line, as in a signature. Of whom
+# he complains, and to whom he has written before, is named in the middle of a sentence.
 _OWN_EMAIL = re.compile(
-    r"(?:(?:我|本人|自己)的?(?:个人|工作|常用)?(?:邮箱|电邮|邮件|信箱|e-?mail)|(?<![让叫要])(?:回复|回信|答复|联系|发给|寄给)(?:给)?我"
+    r"(?:(?<![让叫要])(?:回复|回信|答复|联系|发给|寄给)(?:给)?我"
     r"|my e-?mail|(?:reply|write|get back) to me|(?:reach|contact|e-?mail) me)[^,。!?;\n@]{0,8}$"
 )
 _LABELLED_EMAIL = re.compile(
-    r"(?:^|[\n,。;:()/| ])(?:联系|电子|常用)?(?:邮箱|电邮|邮件|信箱|e-?mail|联系方式)(?:地址)?[是为: ]{1,3}$"
-    r"|请?(?:回复|答复|回信)(?:到|至|邮箱|地址|[: ]){1,3}$"
-    r"|请(?:联系|发到|发至|寄到)[: ]{0,2}$|reply to[: ]{1,2}$"
+    r"(?:^|[\n,。;:()/| ])(?:联系|电子|常用)?(?:邮箱|电邮|邮件|信箱|e-?mail|联系方式)(?:地址)?[是为: ]{1,3}$|reply to[: ]{1,2}$"
 )
 _OTHERS_EMAIL = re.compile(
-    r"(?:销售|顾问|经理|主管|总监|物业|客服|中介|他|她|对方|你们|贵司|公司|开发商|业务员|投诉|举报|让我|叫我|要我)[^,。!?;]{0,10}$"
+    r"(?:销售|顾问|经理|主管|总监|物业|客服|中介|他|她|对方|你们|贵司|公司|开发商|业务员|投诉(?!人)|被投诉人|举报|让我|叫我|要我)[^,。!?;]{0,10}$"
 )
 # What may stand beside an address in a signature: numbers and labels.
 _BESIDE_EMAIL = re.compile(r"(?:电话|手机|联系(?:方式|电话)|电子|邮箱|电邮|邮件|tel|phone|mobile|e-?mail|[\d+() :|/,.;-])*")
 # Whose phone it is: his own, or somebody else's. The last word of the clause counts: 我打他电话, and 他打我电话.
 _WHOSE_PHONE = re.compile(
-    r"(?P<his>请(?:联系|打给|致电)[他她]|您|我|本人|回电)"
-    r"|(?P<others>销售|顾问|物业|客服|中介|他|她|对方|你们|贵司|开发商|业务员|经理|主管|热线|显示|来电(?!号码|电话|人))"
+    r"(?P<his>您|我|本人|回电)"
+    rf"|(?P<others>{_ROLE}|他|她|你们|显示|来电(?!号码|电话|人))"
 )
-_CLAUSE_END = re.compile(r"[,。!?;\n]")
 _OWN = re.compile(r"(?:我的?|本人|联系|手机|回电|回我|打我|微信)[^,。!?;\n]{0,8}$")
 _CORRECTED = re.compile(r"不对|错了|说错|打错|应该是|更正|改成|是这个|算了写")
 
@@ -189,13 +242,53 @@ def estate_names(known: Collection[str]) -> re.Pattern[str] | None:
 def _is_own_email(text: str, span: tuple[int, int]) -> bool:
     """Whether whoever writes gives an address as his own, and does not merely name it."""
     start, end = span
-    before = text[max(0, start - 24) : start]
+    before, after = text[max(0, start - 32) : start], text[end : end + 12]
+    said = _said_whose(before, after, _SENT_EMAIL, _ASKED_EMAIL)
+    if said is not None:
+        return said
     if _OWN_EMAIL.search(before):
         return True
-    if _OTHERS_EMAIL.search(before):
+    if _OTHERS_EMAIL.search(before[-24:]):
         return False
     beside = text[:start].rpartition("\n")[2], text[end:].partition("\n")[0]
     return bool(_LABELLED_EMAIL.search(before)) or all(_BESIDE_EMAIL.fullmatch(part.strip()) for part in beside)
+
+
+def _said_whose(before: str, after: str, sent: re.Pattern[str], asked: re.Pattern[str]) -> bool | None:
+    """Whether the words around a number or an address say that it is the customer's (true) or another's; `None` where they say neither."""
+    clause = _CLAUSE_END.split(before)[-1]
+    if _MINE.search(clause) or _IS_MINE.match(after):
+        return True
+    if _NO_ANSWER.match(after):
+        return False
+    asks = asked.search(clause)
+    if asks and _FIND_ME.match(after):
+        return True
+    if sent.search(clause):
+        return False
+    if asks:
+        return True
+    label = _LABEL.search(clause)
+    if label and clause[: label.start()].strip(" :"):
+        return not _role().search(clause[: label.start()])
+    return None
+
+
+@cache
+def _role() -> re.Pattern[str]:
+    """Somebody else's role or name at the end of a text, with whatever may be said of his phone: 销售经理王强, 他的, 物业客服电话."""
+    surname = Forms().surname
+    name = rf"(?:[小老阿]?{surname}[{HAN}]{{0,2}}|{surname}(?:先生|女士|小姐|师傅|经理|总|工|姐|哥))"
+    return re.compile(
+        rf"(?:(?:{_ROLE})+|(?:他|她|你)们?)(?:那边|这边|本人|自己|那个)?的?[叫是: ]*(?:{name})?"
+        rf"[用的: ]*(?:{_WAY})?{_BE}$"
+    )
+
+
+@cache
+def _signed() -> re.Pattern[str]:
+    """How somebody signs with what he is: 马师傅, 王经理."""
+    return re.compile(rf"{Forms().surname}(?:经理|总监|主管|店长|师傅) ?")
 
 
 def find_phone(text: str) -> tuple[str | None, list[tuple[int, int]]]:
@@ -212,7 +305,7 @@ def find_phone(text: str) -> tuple[str | None, list[tuple[int, int]]]:
         score = 1.0 + bool(_OWN.search(before))
         if best is not None and _CORRECTED.search(text[last_end : match.start()]):
             score = best[0] + 1
-        if (best is None or score > best[0]) and not _is_others(before):
+        if (best is None or score > best[0]) and not _is_others(text, *match.span(1)):
             best = (score, "".join(str(_DIGIT[char]) for char in match[1] if char in _DIGIT))
         last_end = match.end()
     for pattern, group in ((_LANDLINE, 0), (_LOCAL, 1)) if _IN_LANDLINE.search(text) else ():
@@ -220,15 +313,26 @@ def find_phone(text: str) -> tuple[str | None, list[tuple[int, int]]]:
             if any(start < match.end(group) and match.start(group) < end for start, end in spans):
                 continue
             spans.append(match.span(group))
-            if best is None and not _is_others(text[max(0, match.start(group) - 12) : match.start(group)]):
+            if best is None and not _is_others(text, *match.span(group)):
                 best = (0.0, "".join(char for char in match[group] if char.isdigit()))
     return (None if best is None else best[1]), spans
 
 
-def _is_others(before: str) -> bool:
-    """Whether what stands before a phone says that it is somebody else's."""
-    words = list(_WHOSE_PHONE.finditer(_CLAUSE_END.split(before)[-1]))
-    return bool(words) and words[-1].lastgroup == "others"
+def _is_others(text: str, start: int, end: int) -> bool:
+    """Whether the words around a phone say that it is somebody else's."""
+    before = text[max(0, start - 32) : start]
+    said = _said_whose(before, text[end : end + 12], _SENT_PHONE, _ASKED_PHONE)
+    if said is not None:
+        return not said
+    # A blank ends what was said before it, unless that is the name of who is meant: 物业经理 139….
+    clause = _CLAUSE_END.split(before)[-1]
+    if _signed().fullmatch(clause):
+        return False
+    _, blank, rest = clause.rpartition(" ")
+    words = list(_WHOSE_PHONE.finditer(rest))
+    if words:
+        return words[-1].lastgroup == "others"
+    return bool(blank) and bool(_role().search(clause))
 
 
 def _taken(text: str, span: tuple[int, int], sign: str = TAKEN) -> str:

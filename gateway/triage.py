@@ -326,5 +326,5 @@ def query(complaint: ComplaintRow, messages: Sequence[MessageRow], ours: Ours = 
         context="\n".join(message.text for message in messages),
         channel=complaint.channel.value,
         sender=next((message.hints.name for message in reversed(messages) if message.hints.name), ""),
-        own=query(complaint, his) if others else None,
+        own=query(complaint, his, ours) if others else None,
     )

@@ -66,7 +66,7 @@ class Joiner:
             there = threads.same_mail(conn, own, str(told.get("from_email") or ""), parsed.title, parsed.text, files)
             if there is not None:
                 return Joining(there, "duplicate", aside=True, again=True)
-        bounce = bounce_of(conn, self._tokens, parsed)
+        bounce = bounce_of(conn, self._tokens, parsed, self._ours)
         if bounce is not None:
             return Joining(bounce.number, "bounce", aside=True, bounced=bounce.answer, status=bounce.status)
         named = [str(one) for one in (told.get("in_reply_to"), *_texts(told.get("references"))[::-1]) if one]

@@ -143,3 +143,26 @@ def test_who_is_away_or_reads_a_postmasters_box_brings_nothing_back(house: Answe
     assert house.story(fresh).complaint.number == number
     assert house.story(fresh).messages[-1].parsed["joined"]["by"] == "token"
     assert house.answers(number)[0].state is AnswerState.SENT
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ("I am away, returning Monday; your message will be answered then.", {"Auto_Submitted": "auto-replied"}),
+        ("我出国了，期间信件无法送达本人", {"Auto_Submitted": "auto-replied"}),
+        ("上次你们的挂号信被退回了，请重寄。燃气还在漏。", {}),
+        # By another of his boxes than the one that was written to.
+        ("邮件系统延迟，未能送达的请重发", {"From": "林树 <LIN+home@mail.example>"}),
+        ("上次的信被退回了", {"From": "lin@old.example"}),
+    ],
+)
+def test_what_the_addressee_says_himself_is_no_bounce(house: AnsweringHouse, body: str, headers: dict[str, str]) -> None:
+    number = house.mail("合同问题，定金不退，我的电话是13800138000", From="lin@old.example", Reply_To="lin@mail.example").number
+    letter = house.mailer.taken[-1].message
+    assert letter["To"] == "lin@mail.example"
+    reply = message(body, f"Re: {letter['Subject']}", **{"In_Reply_To": str(letter["Message-ID"]), **headers})
+    fresh = house.take(reply, envelope=NULL).number
+    assert house.story(fresh).complaint.number == number
+    assert house.story(fresh).messages[-1].parsed["joined"]["by"] == "token"
+    assert house.answers(number)[0].state is AnswerState.SENT
+    assert house.app.replies.calls() == []

@@ -34,7 +34,10 @@ _FAILED = re.compile(
 )
 # The server goes on trying …
 _DELAYED = re.compile(
-    r"(?:继续|繼續|再次|重新)(?:尝试|嘗試|投递|投遞|发送|重试)|(?:投递|投遞|送达|送達)(?:被)?延[迟遲誤误]|延[迟遲](?:投递|投遞|送达|送達|通知)|(?:尚未|暂未)(?:送达|投递)"
+    r"(?:继续|繼續)(?:尝试|嘗試|投递|投遞|发送|發送|重试|重試)"
+    # … while 请核实地址后重新发送 is advice to whoever wrote.
+    r"|(?:(?<!不)[将將会會]|系统|系統)[^。；;，,！!？?：:\n请請可建不]{0,12}(?:再次|重新)(?:尝试|嘗試|投递|投遞|发送|發送|重试|重試)"
+    r"|(?:投递|投遞|送达|送達)(?:被)?延[迟遲誤误]|延[迟遲](?:投递|投遞|送达|送達|通知)|(?:尚未|暂未)(?:送达|投递)"
     r"|delay|still (?:being )?(?:try|retr)|will (?:be retried|retry|keep trying|continue)|not yet been delivered|warning message only",
     re.IGNORECASE,
 )
@@ -43,6 +46,12 @@ _GIVEN_UP = re.compile(
     r"放弃|放棄|不再|停止|永久|permanent|giv(?:e|en|ing) up|will not (?:be retried|retry)|could not be delivered for", re.IGNORECASE
 )
 _STATUS = re.compile(r"(?<![\d.])5\.\d{1,3}\.\d{1,3}(?![\d.])")
+# A server's answer for good; a word must follow, for 550 元 is a price.
+_FOR_GOOD = re.compile(
+    r"(?<![\d.,-])(?:50[0-4]|521|53\d|55\d|571)[ -](?=[#<(\[A-Za-z5]|用[户戶]|收件|[邮郵][箱件]|[账帳][户号號]|地址|域名|[无無该該不拒])"
+)
+# A phrase of fewer characters is taken out only where it stands alone, for 延迟 may be a title and a server's word.
+_LONG_ENOUGH = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +86,12 @@ def bounce_of(conn: Connection, tokens: ReplyTokens, parsed: Parsed, ours: Ours 
         his = correspondence.customer_boxes(spoken, ours) | {box_of(one.to) for one in letters if one.to}
         if box_of(sender) in his:
             return None
-    delayed = bool(_DELAYED.search(words)) and not _GIVEN_UP.search(words)
-    if not (reports or returned or delayed or _FAILED.search(words)):
+    said = _without(words, [*(message.title for message in spoken if not message.aside), *_ours_in(letters)])
+    status = str(told.get("reported_status") or "") or next((match.group() for match in _STATUS.finditer(said)), "")
+    final = status.startswith("5") or bool(_FOR_GOOD.search(said) or _GIVEN_UP.search(said))
+    delayed = bool(_DELAYED.search(said)) and not final
+    if not (reports or returned or delayed or _FAILED.search(said)):
         return None
-    status = str(told.get("reported_status") or "") or next((match.group() for match in _STATUS.finditer(words)), "")
     action = told.get("reported_action")
     failed = not delayed if action is None else action == "failed"
     return Bounce(number, (named or _latest(letters, parsed.text)) if failed else None, status)
@@ -100,6 +111,21 @@ def _named(told: Mapping[str, Any], text: str, *, answers_too: bool) -> list[str
 
 def _mailed(conn: Connection, message_ids: Iterable[str]) -> Answer | None:
     return next((one for one in answers.by_message_id(conn, list(message_ids)) if one.way is Way.EMAIL), None)
+
+
+def _ours_in(letters: Iterable[Answer]) -> Iterable[str]:
+    """What a report may repeat of our letters."""
+    for one in letters:
+        yield from (one.subject, *one.body.splitlines())
+
+
+def _without(words: str, phrases: Iterable[str]) -> str:
+    """What a server says without what it repeats of the letter: customers' subjects tell of delays, too."""
+    words = " ".join(words.split())
+    for phrase in sorted({" ".join(one.split()) for one in phrases} - {""}, key=len, reverse=True):
+        spelt = re.escape(phrase)
+        words = re.sub(spelt if len(phrase) >= _LONG_ENOUGH else rf"(?<!\w){spelt}(?!\w)", " … ", words, flags=re.IGNORECASE)
+    return words
 
 
 def _latest(letters: Sequence[Answer], text: str) -> Answer | None:

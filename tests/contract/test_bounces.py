@@ -202,3 +202,15 @@ def test_what_a_server_will_do_itself_is_a_delay(small: AnsweringHouse, said: st
     letter = small.mailer.taken[-1].message
     text = f"邮件暂未送达，451 busy，{said}\nMessage-ID: {letter['Message-ID']}"
     came_back(small, number, message(text, "投递延迟", From="Postmaster@163.example"), NULL, failed=False)
+
+
+@pytest.mark.parametrize("kind", ["report", "part_alone", "type_alone"])
+def test_a_complaint_of_spam_fails_nothing(small: AnsweringHouse, kind: str) -> None:
+    """A feedback report (RFC 5965) returns a letter that did arrive."""
+    number, letter, _, _ = acknowledged(small)
+    feedback = "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: x/1\nVersion: 1\n"
+    parts = [as_message(letter)] if kind == "type_alone" else [feedback, as_message(letter)]
+    raw = multipart("abuse@isp.example", "FW: 已收到您的投诉", "This is an email abuse report, delivery failed not", *parts)
+    if kind != "part_alone":
+        raw = raw.replace(b"multipart/mixed;", b"multipart/report; report-type=feedback-report;")
+    came_back(small, number, raw, NULL, failed=False)

@@ -1010,6 +1010,8 @@ def test_a_report_names_the_mail_it_is_about() -> None:
     read = "Content-Type: message/disposition-notification\n\nOriginal-Message-ID: <ours@example.cn>"
     assert [multipart("report", notice, last).reported_id for last in (headers, whole, read)] == ["<ours@example.cn>"] * 3
     assert multipart("mixed", notice, whole).reported_id is None
+    feedback = "Content-Type: message/feedback-report\n\nFeedback-Type: abuse"
+    assert [multipart(kind, notice, feedback, whole).reported_action for kind in ("report", "mixed")] == ["complained"] * 2
 
 
 def test_mails_that_came_along_are_known_by_their_ids() -> None:

@@ -155,8 +155,11 @@ def _without(customer: Customer, ours: Ours) -> Customer:
 
 
 def _wanted(message: MessageRow, ours: Ours) -> str:
-    """The box to which a mail's sender wants answers; empty where he does not say, names one of ours, or a list does."""
-    box = "" if message.machine else _box(message.details.get("reply_to"))
+    """The box to which a mail's sender wants answers; empty where he does not say, names one of ours, or a list does.
+
+    A web form's robot says here who filled it in.
+    """
+    box = "" if through_list(message) else _box(message.details.get("reply_to"))
     return "" if box in ours.boxes else box
 
 

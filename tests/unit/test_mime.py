@@ -994,6 +994,22 @@ def test_who_is_a_machine(headers: str, reason: str | None) -> None:
     assert (found.auto_reason, found.auto_generated) == (reason, reason is not None)
 
 
+@pytest.mark.parametrize(
+    ("headers", "box", "reply_to"),
+    [
+        ("List-Post: <mailto:G@l.example>", "G@l.example", ""),
+        ("List-Post: <https://l.example>, <mailto:g@l.example?subject=x>\nReply-To: g@L.example, lin@x.cn", "g@l.example", "lin@x.cn"),
+        ("List-Post: NO\nList-Id: x <g@l.example>", "g@l.example", ""),
+        ("List-Id: x <g.l.example>\nFrom: A via x <g@L.example>\nReply-To: g@l.example", "g@L.example", "g@l.example"),
+        ("List-Id: x <g.l.example>\nFrom: a@l.example", "", ""),
+        ("From: g@l.example\nReply-To: lin@x.cn", "", "lin@x.cn"),
+    ],
+)
+def test_a_list_says_its_own_address(headers: str, box: str, reply_to: str) -> None:
+    found = read_mail(f"{headers}\n\nx".encode())
+    assert (found.list_box, found.reply_to) == (box, reply_to)
+
+
 @pytest.mark.parametrize("sender", ["MAILER-DAEMON@example.com", "postmaster@example.com", "Mailer-Daemon <mailer-daemon@x.cn>"])
 def test_daemons_are_machines(sender: str) -> None:
     assert read_mail(f"From: {sender}\n\n".encode()).auto_reason == "daemon_sender"

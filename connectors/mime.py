@@ -311,13 +311,13 @@ def _auto_reason(headers: Headers, address: str, subject: str, null_return_path:
         return "loop"
     if _value(headers, "auto-submitted") not in _NO_VALUE:
         return "auto_submitted"
-    if any(_value(headers, name) not in _NO_VALUE for name in _AUTOREPLY_HEADERS):
+    if _value(headers, "precedence") == b"auto_reply" or any(_value(headers, name) not in _NO_VALUE for name in _AUTOREPLY_HEADERS):
         return "autoreply_header"
     if is_daemon(address):
         return "daemon_sender"
     if _value(headers, "precedence") == b"list" or any(name.startswith("list-") for name in headers.names()):
         return "list"
-    if _value(headers, "precedence") in (b"bulk", b"junk", b"auto_reply"):
+    if _value(headers, "precedence") in (b"bulk", b"junk"):
         return "precedence"
     if _value(headers, "x-auto-response-suppress") not in _NO_VALUE:
         return "suppress"

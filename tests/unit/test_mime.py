@@ -967,6 +967,8 @@ def test_text_behind_the_closing_boundary_is_no_part() -> None:
         ("Auto-Submitted: auto-generated; owner=x", "auto_submitted"),
         ("X-Autoreply: yes", "autoreply_header"),
         ("X-Autorespond: x", "autoreply_header"),
+        ("Precedence: auto_reply", "autoreply_header"),
+        ("Precedence: Auto_Reply\nList-Id: <x.example.com>", "autoreply_header"),
         ("Precedence: bulk", "precedence"),
         ("Precedence: List", "list"),
         ("Precedence: junk", "precedence"),

@@ -42,7 +42,7 @@ class Content:
 
     reported_id:     the id of the mail that a delivery report is about, when it says so.
     reported_action: what that report says became of it, in small letters: `failed`, `delayed`, `delivered`, … (RFC 3464 2.3.3);
-                     `displayed` for a receipt of reading.
+                     `displayed` for a receipt of reading, `complained` for a complaint of spam (RFC 5965).
     returned_ids:    the ids of mails that are attached, whole or by their headers.
     reported_status: its status code, e.g. `5.1.1` (RFC 3464 2.3.4).
     """
@@ -139,6 +139,8 @@ class _Reader:
             return [piece for child in part.children for piece in self.gather(child)]
         # Only one part of a related set is the document, normally the first; the others are what it refers to (RFC 2387 3.1).
         # Of a report only the first part is for people (RFC 6522 3), of a signed mail only the first is signed content (RFC 1847 2.1).
+        if kind == "multipart/report" and part.params.get("report-type", "").strip().lower() == "feedback-report":
+            self.content.reported_action = "complained"
         document = next((child for child in part.children if child.children or child.mime_type in _BODY_TYPES), part.children[0])
         pieces: list[_Piece] = []
         for child in part.children:
@@ -204,6 +206,9 @@ class _Reader:
             self.content.reported_id = next(iter(message_ids(inner.first("original-message-id"))), None)
             # It was shown or deleted (RFC 8098), so it did arrive.
             self.content.reported_action = "displayed"
+        elif mime_type == "message/feedback-report":
+            # Whoever calls it spam has got it.
+            self.content.reported_action = "complained"
         elif in_report and mime_type in ("message/delivery-status", "message/global-delivery-status"):
             self._read_status(content)
         content_id = header_text(part.headers.first("content-id"), self._defects).strip().strip("<>")[:250]

@@ -55,10 +55,10 @@ AUTO_REASONS: Mapping[str, str] = {
     "report": "a delivery or disposition report (multipart/report, RFC 6522)",
     "loop": "a jiesu wrote it, this one or another (X-Jiesu-Loop, X-Loop)",
     "auto_submitted": "Auto-Submitted is other than `no` (RFC 3834 5)",
-    "autoreply_header": "X-Autoreply, X-Autorespond or a header like them",
+    "autoreply_header": "X-Autoreply, X-Autorespond or a header like them, or Precedence: auto_reply",
     "daemon_sender": "the sender is MAILER-DAEMON or postmaster",
     "list": "a mailing list sent it (List-*, Precedence: list; RFC 2369, RFC 2919)",
-    "precedence": "Precedence is bulk, junk or auto_reply",
+    "precedence": "Precedence is bulk or junk",
     "suppress": "X-Auto-Response-Suppress asks for no automatic answer",
     "auto_subject": "the subject begins like an automatic reply's (自动回复：…)",
 }

@@ -21,7 +21,7 @@ from connectors.mail_defects import DEFAULT_LIMITS, Budget, MailLimits
 from connectors.mail_headers import Headers, read_block, unstructured
 from connectors.mail_parts import Part, read_tree
 from connectors.replies import read_subject, said_now
-from models.answer import is_daemon
+from models.answer import box_of, is_daemon
 from models.complaint import Attachment, Customer, Parsed
 from models.submission import Submission
 
@@ -42,7 +42,8 @@ class Mail:
     reported_id:    the Message-ID of the mail that a delivery report is about.
     reported_action, reported_status: what that report says became of it (RFC 3464).
     returned_ids:   the Message-IDs of mails that came along, as servers return what they could not deliver.
-    reply_to:       where answers are wanted, where that is not `from_email`.
+    reply_to:       where answers are wanted, where that is not `from_email`; the first address that is not `list_box`, if there is one.
+    list_box:       the mailing list's own address, where the mail came through one that says it (RFC 2369, RFC 2919).
     defects:        codes of `mail_defects.DEFECTS`, sorted.
     """
 
@@ -63,6 +64,7 @@ class Mail:
     reported_status: str | None = None
     returned_ids: tuple[str, ...] = ()
     reply_to: str = ""
+    list_box: str = ""
     defects: tuple[str, ...] = field(default=())
 
     @property
@@ -102,6 +104,8 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
     to = [pair[1] for key in ("to", "cc") for value in headers.every(key) for pair in addresses(value, defects, hints) if pair[1]]
     replied = message_ids(headers.first("in-reply-to"))
     references = message_ids(headers.first("references"))
+    list_box = _list_box(headers, address)
+    wanted = [pair[1] for value in headers.every("reply-to") for pair in addresses(value, defects, hints) if pair[1]]
     reply = said_now(content.text, subject, answers=bool(replied or references))
     budget.check_time()
     return Mail(
@@ -121,7 +125,8 @@ def read_mail(raw: bytes, *, limits: MailLimits = DEFAULT_LIMITS, null_return_pa
         reported_action=content.reported_action,
         returned_ids=tuple(content.returned_ids),
         reported_status=content.reported_status,
-        reply_to=next((pair[1] for value in headers.every("reply-to") for pair in addresses(value, defects, hints) if pair[1]), ""),
+        reply_to=next((one for one in wanted if box_of(one) != box_of(list_box)), next(iter(wanted), "")),
+        list_box=list_box,
         defects=tuple(sorted(defects)),
     )
 
@@ -177,6 +182,7 @@ def parse(submission: Submission) -> Parsed:
             "returned_ids": list(mail.returned_ids),
             "reported_status": mail.reported_status,
             "reply_to": mail.reply_to,
+            "list_box": mail.list_box,
             "forwarded": marks.forwarded,
             "passed_on": marks.passed_on,
             "replied": marks.replied,
@@ -266,6 +272,22 @@ def _sender(headers: Headers, defects: set[str], hints: Sequence[str]) -> tuple[
     return next((name for name, _ in mailboxes if name), ""), ""
 
 
+_LIST_POST = re.compile(rb"<\s*mailto:([^<>?\s]{1,320}@[^<>?\s]{1,253})", re.IGNORECASE)
+_LIST_ID = re.compile(rb"<\s*([^<>\s]{3,320})\s*>")
+
+
+def _list_box(headers: Headers, address: str) -> str:
+    """A list's own address: that to which its members write, else its id, where that is an address or spells From's."""
+    post = _LIST_POST.search(headers.first("list-post") or b"")
+    if post:
+        return post[1].decode("ascii", "replace")
+    named = _LIST_ID.search(headers.first("list-id") or b"")
+    spelt = named[1].decode("ascii", "replace") if named else ""
+    if "@" in spelt:
+        return spelt
+    return address if spelt and box_of(address).replace("@", ".") == spelt.casefold() else ""
+
+
 _AUTO_SUBJECT = re.compile(
     r"\s*(?:\[?(?:自动回复|自动答复|自動回覆|自動回復|自动应答)\]?|auto(?:matic)?[- ]?reply|auto[- ]?response|out of (?:the )?office)"
     r"(?:\s*[:：]|\s*$)",
@@ -289,13 +311,13 @@ def _auto_reason(headers: Headers, address: str, subject: str, null_return_path:
         return "loop"
     if _value(headers, "auto-submitted") not in _NO_VALUE:
         return "auto_submitted"
-    if any(_value(headers, name) not in _NO_VALUE for name in _AUTOREPLY_HEADERS):
+    if _value(headers, "precedence") == b"auto_reply" or any(_value(headers, name) not in _NO_VALUE for name in _AUTOREPLY_HEADERS):
         return "autoreply_header"
     if is_daemon(address):
         return "daemon_sender"
     if _value(headers, "precedence") == b"list" or any(name.startswith("list-") for name in headers.names()):
         return "list"
-    if _value(headers, "precedence") in (b"bulk", b"junk", b"auto_reply"):
+    if _value(headers, "precedence") in (b"bulk", b"junk"):
         return "precedence"
     if _value(headers, "x-auto-response-suppress") not in _NO_VALUE:
         return "suppress"

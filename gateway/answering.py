@@ -206,8 +206,10 @@ class Answering:
         to, last = found
         if automatic and last.machine:
             return _Reach(Way.EMAIL, to or None, "mailing_list" if correspondence.through_list(last) else "machine")
-        refusals = [self._refusal(to), *(self._refusal(str(sender)) for sender in [last.details.get("from_email")] if sender)]
-        refused = next((code for code in refusals if code), None)
+        refused = self._refusal(to)
+        if refused is None and automatic and (sender := last.details.get("from_email")):
+            # Robots with such boxes name others to answer to, which is for people to use.
+            refused = self._refusal(str(sender))
         if refused is None and not self._mail.enabled:
             refused = "mail_off"
         return _Reach(Way.EMAIL, to or None, refused)

@@ -6,7 +6,7 @@ began the complaint, and what a channel knows of who speaks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -66,9 +66,20 @@ def is_mail(message: MessageRow) -> bool:
     return message.details.get("from_email") is not None
 
 
-def sender_box(message: MessageRow) -> str:
-    """Whose box a mail came from; empty where it does not say."""
-    return _box(message.details.get("from_email"))
+def writer_of(details: Mapping[str, Any]) -> str:
+    """The address of who wrote a mail, by its details; empty where it does not say.
+
+    Some lists put their own address into From, for the sake of DMARC, and the writer's into Reply-To; a list's box is all its members'.
+    """
+    address, its = str(details.get("from_email") or ""), _box(details.get("list_box"))
+    if its and _box(address) == its:
+        address = str(details.get("reply_to") or "")
+    return "" if its and _box(address) == its else address
+
+
+def sender_box(details: Mapping[str, Any]) -> str:
+    """Whose box a mail came from, by its details; empty where it does not say."""
+    return _box(writer_of(details))
 
 
 def through_list(message: MessageRow) -> bool:
@@ -86,7 +97,9 @@ def customer_boxes(messages: Sequence[MessageRow], ours: Ours) -> frozenset[str]
     first = beginning(messages)
     if first is None:
         return frozenset()
-    return frozenset({sender_box(first), _wanted(first, ours)} - {""})
+    boxes = {sender_box(first.details), _wanted(first, ours)} - {""}
+    # Our own address in Reply-To is no wish of his.
+    return frozenset(boxes if writer_of(first.details) == first.details.get("from_email") else boxes - ours.boxes)
 
 
 def by_others(messages: Sequence[MessageRow], ours: Ours) -> list[MessageRow]:
@@ -94,7 +107,7 @@ def by_others(messages: Sequence[MessageRow], ours: Ours) -> list[MessageRow]:
     first, boxes = beginning(messages), customer_boxes(messages, ours)
     if first is None:
         return []
-    return [message for message in messages if is_mail(message) and message.id != first.id and sender_box(message) not in boxes]
+    return [message for message in messages if is_mail(message) and message.id != first.id and sender_box(message.details) not in boxes]
 
 
 def may_write(messages: Sequence[MessageRow], ours: Ours) -> AbstractSet[str]:
@@ -105,7 +118,7 @@ def may_write(messages: Sequence[MessageRow], ours: Ours) -> AbstractSet[str]:
             boxes |= {_box(message.hints.email)} - ours.boxes
         elif not message.machine and _how(message) not in _NO_WORD:
             # What a machine writes lets nobody in.
-            boxes.add(sender_box(message))
+            boxes.add(sender_box(message.details))
     return boxes - {""}
 
 
@@ -117,12 +130,12 @@ def answerable(messages: Sequence[MessageRow], ours: Ours) -> tuple[str, Message
     first, boxes = beginning(messages), customer_boxes(messages, ours)
     if first is None:
         return None
-    his = [message for message in messages if message.id == first.id or (is_mail(message) and sender_box(message) in boxes)]
+    his = [message for message in messages if message.id == first.id or (is_mail(message) and sender_box(message.details) in boxes)]
     last = ([message for message in his if not message.machine] or his)[-1]
     # A later Reply-To could have been written by whoever forges his address.
     wanted = _wanted(last, ours)
-    to = last.details.get("reply_to") if wanted and wanted in boxes else last.details.get("from_email")
-    return str(to or ""), last
+    to = str(last.details.get("reply_to")) if wanted and wanted in boxes else writer_of(last.details)
+    return to, last
 
 
 def known_customer(channel: Channel, found: Customer, messages: Sequence[MessageRow], ours: Ours) -> Customer:
@@ -155,8 +168,11 @@ def _without(customer: Customer, ours: Ours) -> Customer:
 
 
 def _wanted(message: MessageRow, ours: Ours) -> str:
-    """The box to which a mail's sender wants answers; empty where he does not say, names one of ours, or a list does."""
-    box = "" if message.machine else _box(message.details.get("reply_to"))
+    """The box to which a mail's sender wants answers; empty where he does not say, names one of ours, or a list does.
+
+    A web form's robot says here who filled it in.
+    """
+    box = "" if through_list(message) else _box(message.details.get("reply_to"))
     return "" if box in ours.boxes else box
 
 

@@ -17,7 +17,7 @@ from gateway.bounces import bounce_of
 from gateway.correspondence import NOTHING_OF_OURS, Ours
 from gateway.reply_token import ReplyTokens
 from gateway.store import complaints, threads
-from models.answer import Answer, box_of
+from models.answer import Answer
 from models.complaint import Parsed
 from models.submission import Channel, Submission
 
@@ -66,7 +66,7 @@ class Joiner:
             there = threads.same_mail(conn, own, str(told.get("from_email") or ""), parsed.title, parsed.text, files)
             if there is not None:
                 return Joining(there, "duplicate", aside=True, again=True)
-        bounce = bounce_of(conn, self._tokens, parsed)
+        bounce = bounce_of(conn, self._tokens, parsed, self._ours)
         if bounce is not None:
             return Joining(bounce.number, "bounce", aside=True, bounced=bounce.answer, status=bounce.status)
         named = [str(one) for one in (told.get("in_reply_to"), *_texts(told.get("references"))[::-1]) if one]
@@ -79,7 +79,7 @@ class Joiner:
     def _by_sender(self, conn: Connection, parsed: Parsed, named: Sequence[str], spelt: Sequence[str]) -> Joining:
         """By what anybody could write, so only for the complaint's own people; the first claim that cannot be granted is remembered."""
         told = parsed.details
-        sender = box_of(str(told.get("from_email") or ""))
+        sender = correspondence.sender_box(told)
         refused: tuple[str, str] | None = None
         referred = [(threads.resolve(conn, one.number), one.subject, "references") for one in threads.known(conn, named)]
         mentioned = [(threads.resolve(conn, number), None, "number") for number in spelt]
@@ -87,7 +87,7 @@ class Joiner:
             if not threads.exists(conn, number):
                 continue
             known = correspondence.may_write(complaints.conversation(conn, [number])[number], self._ours)
-            why = _why_not(told, subject, known=sender != "@" and sender in known)
+            why = _why_not(told, subject, known=sender in known)
             if not why:
                 return Joining(number, by, aside=_is_aside(told))
             refused = refused or (number, why)

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, func, select, update
 from gateway.store.engine import Store
 from models.answer import box_of
 from models.columns import storable
-from models.submission import Channel
 from models.tables import answers, complaints, joined_numbers, mail_ids, messages, submissions
 
 
@@ -77,8 +76,3 @@ def same_mail(conn: Connection, message_id: str, sender: str, title: str, text: 
         if same == (storable(title), storable(text), sender, list(attachments)):
             return str(row.number)
     return None
-
-
-def is_mail(conn: Connection, number: str) -> bool:
-    """Whether a complaint came by mail."""
-    return conn.execute(select(complaints.c.channel).where(complaints.c.number == number)).scalar_one_or_none() == Channel.EMAIL.value

@@ -23,6 +23,14 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnsweringH
     made.app.close()
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[AnsweringHouse]:
+    """On SQLite alone."""
+    made = AnsweringHouse(tmp_path, FakeChampion(FakeClassifier(fields=FieldFinder())))
+    yield made
+    made.app.close()
+
+
 def acknowledged(house: AnsweringHouse) -> tuple[str, bytes, str, str]:
     """A complaint whose acknowledgement is out: number, the letter, its Message-ID and its tag."""
     number = house.mail("合同问题，定金不退，我的电话是13800138000").number
@@ -143,3 +151,66 @@ def test_who_is_away_or_reads_a_postmasters_box_brings_nothing_back(house: Answe
     assert house.story(fresh).complaint.number == number
     assert house.story(fresh).messages[-1].parsed["joined"]["by"] == "token"
     assert house.answers(number)[0].state is AnswerState.SENT
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ("I am away, returning Monday; your message will be answered then.", {"Auto_Submitted": "auto-replied"}),
+        ("我出国了，期间信件无法送达本人", {"Auto_Submitted": "auto-replied"}),
+        ("上次你们的挂号信被退回了，请重寄。燃气还在漏。", {}),
+        # By another of his boxes than the one that was written to.
+        ("邮件系统延迟，未能送达的请重发", {"From": "林树 <LIN+home@mail.example>"}),
+        ("上次的信被退回了", {"From": "lin@old.example"}),
+    ],
+)
+def test_what_the_addressee_says_himself_is_no_bounce(house: AnsweringHouse, body: str, headers: dict[str, str]) -> None:
+    number = house.mail("合同问题，定金不退，我的电话是13800138000", From="lin@old.example", Reply_To="lin@mail.example").number
+    letter = house.mailer.taken[-1].message
+    assert letter["To"] == "lin@mail.example"
+    reply = message(body, f"Re: {letter['Subject']}", **{"In_Reply_To": str(letter["Message-ID"]), **headers})
+    fresh = house.take(reply, envelope=NULL).number
+    assert house.story(fresh).complaint.number == number
+    assert house.story(fresh).messages[-1].parsed["joined"]["by"] == "token"
+    assert house.answers(number)[0].state is AnswerState.SENT
+    assert house.app.replies.calls() == []
+
+
+@pytest.mark.parametrize("subject", ["合同投诉", "Handover delay of flat 1503", "收楼延迟通知，要求赔偿", "物业说会再次发送"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 User not found: lin@mail.example。请核实收件人地址后重新发送",
+        "550 用户不存在。延迟投递通知",
+        "The mail could not be delivered, it was delayed. Status: 5.1.1",
+        "您的邮件未能送达，建议您稍后再次发送",
+        "Your message was not delivered.",
+    ],
+)
+def test_neither_advice_nor_the_customers_own_words_make_a_bounce_a_delay(small: AnsweringHouse, subject: str, said: str) -> None:
+    number = small.mail("合同问题，定金不退，我的电话是13800138000", subject).number
+    letter = small.mailer.taken[-1].message
+    text = f"{said}\n主题：{letter['Subject']}\nMessage-ID: {letter['Message-ID']}\n您的邮件“{subject}”被退回"
+    came_back(small, number, message(text, f"退信：{subject}", From="Postmaster@163.example"), NULL, failed=True)
+
+
+@pytest.mark.parametrize(
+    "said", ["将继续尝试投递", "系统将在两小时后重新发送", "我们的服务器会再次尝试投递", "系統會重新投遞", "will be retried"]
+)
+def test_what_a_server_will_do_itself_is_a_delay(small: AnsweringHouse, said: str) -> None:
+    number = small.mail("合同问题，定金不退，我的电话是13800138000", "延迟").number
+    letter = small.mailer.taken[-1].message
+    text = f"邮件暂未送达，451 busy，{said}\nMessage-ID: {letter['Message-ID']}"
+    came_back(small, number, message(text, "投递延迟", From="Postmaster@163.example"), NULL, failed=False)
+
+
+@pytest.mark.parametrize("kind", ["report", "part_alone", "type_alone"])
+def test_a_complaint_of_spam_fails_nothing(small: AnsweringHouse, kind: str) -> None:
+    """A feedback report (RFC 5965) returns a letter that did arrive."""
+    number, letter, _, _ = acknowledged(small)
+    feedback = "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: x/1\nVersion: 1\n"
+    parts = [as_message(letter)] if kind == "type_alone" else [feedback, as_message(letter)]
+    raw = multipart("abuse@isp.example", "FW: 已收到您的投诉", "This is an email abuse report, delivery failed not", *parts)
+    if kind != "part_alone":
+        raw = raw.replace(b"multipart/mixed;", b"multipart/report; report-type=feedback-report;")
+    came_back(small, number, raw, NULL, failed=False)

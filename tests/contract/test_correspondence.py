@@ -197,3 +197,82 @@ def test_who_writes_through_a_mailing_list_is_called_no_machine(house: Answering
     # A machine stays one.
     machine = house.mail("合同问题", "投诉", Auto_Submitted="auto-generated", **SUN).number
     assert house.story(machine).assignments[-1].body["rule"] == "machine_mail"
+
+
+FORM = {"From": "网站表单 <form@shop.example>", "Reply_To": "lin2@mail.example"}
+
+
+@pytest.mark.parametrize("mark", [{"Auto_Submitted": "auto-generated"}, {"Precedence": "bulk"}, {"X_Auto_Response_Suppress": "All"}])
+@pytest.mark.parametrize("sender", ["form@shop.example", "no-reply@shop.example"])
+def test_who_fills_in_a_web_form_gets_staffs_answer(house: AnsweringHouse, mark: dict[str, str], sender: str) -> None:
+    headers = FORM | {"From": f"网站表单 <{sender}>"}
+    number = house.mail("合同问题：定金不退", "网站投诉", **headers, **mark).number
+    # Nothing automatic answers a machine.
+    assert house.mailer.taken == []
+    assert customer(house, number) == {"email": "lin2@mail.example"}
+    assert staff_answers(house, number) == ["lin2@mail.example"]
+    # He answers himself, and so belongs to it.
+    sent = house.mailer.taken[-1].message["Message-ID"]
+    house.mail("补充", "Re: 网站投诉", From="lin2@mail.example", In_Reply_To=sent)
+    assert senders(house, number)[-1] == ("lin2@mail.example", False)
+    assert staff_answers(house, number, key="m") == ["lin2@mail.example"]
+
+
+@pytest.mark.parametrize("later", [{}, {"Auto_Submitted": "auto-generated"}])
+def test_what_came_later_from_the_same_form_is_answered_there_too(house: AnsweringHouse, later: dict[str, str]) -> None:
+    number = house.mail("合同问题：定金不退", "网站投诉", Auto_Submitted="auto-generated", **FORM).number
+    house.mail("还没有答复", f"关于 {number}", **FORM, **later)
+    assert len(house.story(number).messages) == 2
+    assert staff_answers(house, number) == ["lin2@mail.example"]
+
+
+def test_a_forms_box_that_nobody_reads_needs_a_reply_to(house: AnsweringHouse) -> None:
+    number = house.mail("合同问题", "投诉", From="no-reply@shop.example", Reply_To="noreply@shop.example").number
+    assert staff_answers(house, number) == []
+    # Nothing automatic goes to whom such a box names; a person may write there.
+    named = house.mail("合同问题", "投诉", From="no-reply@shop.example", Reply_To="lin2@mail.example").number
+    assert house.mailer.taken == []
+    assert staff_answers(house, named) == ["lin2@mail.example"]
+
+
+LISTS = {
+    "google": {"List_Id": "<group.lists.example>", "List_Post": "<https://x.example/post>, <mailto:Group@lists.example?subject=x>"},
+    "mailman": {"List_Id": "业主群 <group.lists.example>"},
+    "id_is_address": {"List_Id": "<group@lists.example>", "List_Post": "NO"},
+}
+
+
+def listed(name: str, reply_to: str, kind: str) -> dict[str, str]:
+    """The headers of a mail whose list has put itself into From."""
+    return {"From": f"{name} via 业主群 <group@lists.example>", "Reply_To": reply_to, "Precedence": "list", **LISTS[kind]}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_list_that_puts_itself_into_from_is_nobodys_box(house: AnsweringHouse, kind: str) -> None:
+    number = house.mail("合同问题：定金不退", "投诉", **listed("林树", "Group@lists.example, lin@mail.example", kind)).number
+    assert house.mailer.taken == []
+    assert customer(house, number)["email"] == "lin@mail.example"
+    # Another member, by the same list.
+    for reply_to in ("wang@mail.example", "group@lists.example", ""):
+        fresh = house.mail("合同问题，进展如何？", f"关于 {number}", **listed("王强", reply_to, kind)).number
+        assert house.story(fresh).messages[0].parsed["claims"] == {"number": number, "why": "other_sender"}
+    # The list itself.
+    assert house.story(house.mail("合同问题", f"关于 {number}", From="group@lists.example").number).complaint.number != number
+    # He himself, by the list and directly.
+    for headers in (listed("林树", "lin@mail.example", kind), {"From": "lin@mail.example"}):
+        fresh = house.mail("补充", f"关于 {number}", **headers).number
+        assert house.story(fresh).complaint.number == number
+    whole = house.app.records.whole(number)
+    assert whole is not None
+    assert [one["sender"]["another"] for one in whole["conversation"]] == [False] * 3
+    assert staff_answers(house, number) == ["lin@mail.example"]
+
+
+@pytest.mark.parametrize("reply_to", ["group@lists.example", "", "tousu@jiesu.example"])
+def test_whom_a_list_does_not_name_nobody_writes_to(house: AnsweringHouse, reply_to: str) -> None:
+    number = house.mail("合同问题：定金不退", "投诉", **listed("林树", reply_to, "google")).number
+    assert "email" not in customer(house, number)
+    assert staff_answers(house, number) == []
+    for sender in ("group@lists.example", "tousu@jiesu.example"):
+        fresh = house.mail("补充", f"关于 {number}", From=sender).number
+        assert house.story(fresh).complaint.number == fresh

@@ -506,3 +506,11 @@ def test_a_reply_whose_subject_was_folded_within_the_token_joins(small: Answerin
     number = small.mail().number
     subject = small.mailer.taken[0].message["Subject"]
     joins(small, number, message("再补充", f"回复：{subject[:-8]} {subject[-8:]}", From="王一 <wang@mail.example>"), "token")
+
+
+@pytest.mark.parametrize("headers", [{"Precedence": "auto_reply"}, {"X_Autoreply": "yes"}, {"Auto_Submitted": "auto-replied"}])
+def test_what_a_responder_writes_changes_nothing(small: AnsweringHouse, headers: dict[str, str]) -> None:
+    number, _, subject = acknowledged(small)
+    joins(small, number, message("产品质量：我在休假", f"Re: {subject}", **headers), "token")
+    assert small.story(number).messages[-1].aside
+    assert small.events(number) == ["complaint.routed"]

@@ -996,6 +996,8 @@ def test_text_behind_the_closing_boundary_is_no_part() -> None:
         ("Auto-Submitted: auto-generated; owner=x", "auto_submitted"),
         ("X-Autoreply: yes", "autoreply_header"),
         ("X-Autorespond: x", "autoreply_header"),
+        ("Precedence: auto_reply", "autoreply_header"),
+        ("Precedence: Auto_Reply\nList-Id: <x.example.com>", "autoreply_header"),
         ("Precedence: bulk", "precedence"),
         ("Precedence: List", "list"),
         ("Precedence: junk", "precedence"),
@@ -1023,6 +1025,22 @@ def test_who_is_a_machine(headers: str, reason: str | None) -> None:
     assert (found.auto_reason, found.auto_generated) == (reason, reason is not None)
 
 
+@pytest.mark.parametrize(
+    ("headers", "box", "reply_to"),
+    [
+        ("List-Post: <mailto:G@l.example>", "G@l.example", ""),
+        ("List-Post: <https://l.example>, <mailto:g@l.example?subject=x>\nReply-To: g@L.example, lin@x.cn", "g@l.example", "lin@x.cn"),
+        ("List-Post: NO\nList-Id: x <g@l.example>", "g@l.example", ""),
+        ("List-Id: x <g.l.example>\nFrom: A via x <g@L.example>\nReply-To: g@l.example", "g@L.example", "g@l.example"),
+        ("List-Id: x <g.l.example>\nFrom: a@l.example", "", ""),
+        ("From: g@l.example\nReply-To: lin@x.cn", "", "lin@x.cn"),
+    ],
+)
+def test_a_list_says_its_own_address(headers: str, box: str, reply_to: str) -> None:
+    found = read_mail(f"{headers}\n\nx".encode())
+    assert (found.list_box, found.reply_to) == (box, reply_to)
+
+
 @pytest.mark.parametrize("sender", ["MAILER-DAEMON@example.com", "postmaster@example.com", "Mailer-Daemon <mailer-daemon@x.cn>"])
 def test_daemons_are_machines(sender: str) -> None:
     assert read_mail(f"From: {sender}\n\n".encode()).auto_reason == "daemon_sender"
@@ -1039,6 +1057,8 @@ def test_a_report_names_the_mail_it_is_about() -> None:
     read = "Content-Type: message/disposition-notification\n\nOriginal-Message-ID: <ours@example.cn>"
     assert [multipart("report", notice, last).reported_id for last in (headers, whole, read)] == ["<ours@example.cn>"] * 3
     assert multipart("mixed", notice, whole).reported_id is None
+    feedback = "Content-Type: message/feedback-report\n\nFeedback-Type: abuse"
+    assert [multipart(kind, notice, feedback, whole).reported_action for kind in ("report", "mixed")] == ["complained"] * 2
 
 
 def test_mails_that_came_along_are_known_by_their_ids() -> None:

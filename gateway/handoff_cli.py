@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from gateway import config, terminal
-from gateway.ranges import days_in_order, numbers_in_order
+from gateway.ranges import days_in_order, number_of, numbers_in_order
 from gateway.terminal import err, out
 from models.errors import BadSetting, Refused
 
@@ -130,7 +130,7 @@ def redeliver(
 
     settings = config.load()
     begin, end = _days(since, until, settings.general.timezone) if since or until else (None, None)
-    first, last = numbers_in_order(first, last)
+    number, (first, last) = number_of(number), numbers_in_order(first, last)
     wanted = Wanted(endpoint=name, number=number, first=first, last=last, since=begin, until=end, state="failed" if failed else "")
     with _with_operating() as app:
         if name:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, Connection, cast, exists, func, select, update
+from sqlalchemy import JSON, BigInteger, ColumnElement, Connection, cast, exists, func, select, tuple_, update
 
 from gateway.store import jobs as job_store
 from gateway.store.among import is_sqlite
 from gateway.store.events import AttemptRow, job_of
+from models.complaint import DAY_OF_NUMBER, place_of
 from models.tables import attempts, complaints, deliveries, events, jobs
 
 # No database takes any number of parameters. So many deliveries are made once more in one transaction.
@@ -214,10 +215,11 @@ def _where(conn: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
         where.append(e.created_at >= wanted.since)
     if wanted.until:
         where.append(e.created_at < wanted.until)
+    place = tuple_(func.substr(d.number, 1, DAY_OF_NUMBER), func.length(d.number), d.number)
     if wanted.first:
-        where.append(d.number >= wanted.first)
+        where.append(place >= place_of(wanted.first))
     if wanted.last:
-        where.append(d.number <= wanted.last)
+        where.append(place <= place_of(wanted.last))
     if wanted.before is not None:
         where.append(d.id < wanted.before)
     if wanted.state == "delivered":

@@ -232,6 +232,21 @@ def test_parked_means_the_delivery_itself_and_not_what_waits_behind_it(store: St
         assert len(deliveries.find(conn, Wanted(state="open"), 10)) == 3
 
 
+def test_a_range_of_numbers_goes_by_their_counts_and_not_their_letters(store: Store) -> None:
+    numbers = [f"TS-20261123-{n:04d}" for n in (999, 9999, 10000, 10001)] + ["TS-20261124-0001"]
+    for number in numbers:
+        announce(store, number, number=number)
+
+    def found(first: str = "", last: str = "") -> list[str]:
+        with store.read() as conn:
+            return [row.number for row in deliveries.find(conn, Wanted(first=first, last=last), 10)][::-1]
+
+    assert found(numbers[1], numbers[3]) == numbers[1:4]
+    assert found(numbers[2]) == numbers[2:]
+    assert found(last=numbers[1]) == numbers[:2]
+    assert found(last=numbers[3]) == numbers[:4]
+
+
 # The whole house
 
 

@@ -147,6 +147,30 @@ def test_what_is_under_way_comes_again_after_the_older_one_and_never_beside_it(s
     assert take(store, MORNING + LEASE) == [routed, updated, reopened]
 
 
+def test_asking_again_and_again_lets_nothing_go_out_beside_what_is_under_way(store: Store) -> None:
+    received, routed = announce(store, "received", "routed")
+    assert take(store) == [received, routed]
+    updated, reopened = announce(store, "updated", "reopened")
+    (mine,) = claim(store)
+    with store.write() as conn:
+        jobs.retry(conn, mine, "w", at=MORNING, code="client_error", reason="422")
+    # The second try of it is under way.
+    assert [job.payload["delivery_id"] for job in claim(store)] == [updated]
+    for asked in ([routed], [routed], [received], [received, routed], [updated], [received]):
+        again(store, *asked)
+        assert take(store) == []
+    assert take(store, MORNING + LEASE) == [received, routed, updated, reopened]
+
+
+def test_a_job_that_a_wrong_clock_made_is_due_once_it_is_asked_for(store: Store) -> None:
+    with store.write() as conn:
+        events.announce(conn, Event("routed", "TS-1", EventType.UPDATED, MORNING + timedelta(days=365), "{}"), [BI])
+        (one,) = deliveries.ids_of(conn, Wanted(number="TS-1"))
+    assert take(store) == []
+    again(store, one)
+    assert take(store) == [one]
+
+
 def test_what_is_under_way_already_in_its_place_is_left_alone(store: Store) -> None:
     ids = announce(store, "routed", "updated")
     (mine,) = claim(store)

@@ -112,7 +112,8 @@ class Deliver:
         with self._store.read() as conn:
             standing = endpoints.standing(conn, self._endpoint.name)
         trouble = standing.trouble
-        if standing.disabled is not None or (trouble and trouble.next_try and trouble.next_try > now):
+        until = circuit.sane(trouble.next_try, now) if trouble else None
+        if standing.disabled is not None or (until and until > now):
             return 0
         with self._lock:
             self._trouble = trouble

@@ -92,7 +92,7 @@ def rotate(
 ) -> None:
     """换签名密钥；到期前新旧两个都有效。 A new signing secret; both are good for a while."""
     with _with_operating() as app:
-        until = app.redelivery.rotate(name, timedelta(hours=hours), by=_who(), end_former=end_former)
+        until = app.redelivery.rotate(name, timedelta(hours=hours), by=_who(), end_former=end_former).until
         file = app.endpoints.get(name).keyring.file
     told = terminal.local_time(until, ZoneInfo(config.load().general.timezone))
     out.print(f"新密钥在 {file}，旧密钥到 {told} 为止仍有效。", markup=False)

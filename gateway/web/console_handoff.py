@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from gateway.bootstrap import App
+from gateway.keyring import Rotated
 from gateway.ranges import days_in_order, number_of, numbers_in_order
 from gateway.reconcile import BUCKETS, Report
 from gateway.store.deliveries import STATES, DeliveryRow, Wanted
@@ -77,16 +78,15 @@ def routes(app: App, door: Door) -> APIRouter:
         if fields.get("sure") != name or hours not in map(str, _OVERLAPS):
             raise Wrong(422, "endpoints.rotate_unsure")
 
-        def change() -> str:
+        def change() -> Rotated:
             # A form that is sent once more, as by loading its answer anew, makes no third secret.
             if _spelt(served.keyring.old_until()) != fields.get("until", ""):
                 raise Wrong(409, "endpoints.rotate_twice")
-            app.redelivery.rotate(name, timedelta(hours=int(hours)), by=visit.person.name)
-            return served.keyring.secrets().new
+            return app.redelivery.rotate(name, timedelta(hours=int(hours)), by=visit.person.name)
 
         # Shown in the answer to this request and nowhere else: no address leads to it, and nothing keeps it.
-        secret = await anyio.to_thread.run_sync(change)
-        return door.page(visit, "console_rotated.html", name=name, secret=secret, until=served.keyring.old_until())
+        made = await anyio.to_thread.run_sync(change)
+        return door.page(visit, "console_rotated.html", name=name, secret=made.secret, until=made.until)
 
     @router.post("/endpoints/{name}/{action}")
     async def act(name: str, action: str, request: Request) -> Response:

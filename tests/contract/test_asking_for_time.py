@@ -89,6 +89,34 @@ def test_after_a_wish_for_time_no_more_of_the_batch_is_begun(house: House) -> No
     assert [line["attempt"] for line in last] == [1] * 6
 
 
+def test_a_clock_that_was_ahead_and_is_put_right_leaves_nobody_waiting(house: House) -> None:
+    sender = FakeSender(fail_times=10**6, failure=throttled(900))
+    house.sender.of["bi"] = sender
+    house.clock.move(days=365)
+    for _ in range(6):
+        house.complain()
+        house.clock.move(minutes=16)
+    with house.app.store.read() as conn:
+        assert endpoints.troubled(conn)["bi"].open
+    tried = {sent.webhook_id for sent in sender.sent}
+    house.clock.move(days=-365)
+    sender.fail_times = 0
+    house.complain()
+    # And then all that had failed.
+    house.clock.move(seconds=1)
+    house.app.worker.drain()
+    assert tried < {sent.webhook_id for sent in sender.accepted}
+    with house.app.store.read() as conn:
+        assert endpoints.troubled(conn) == {}
+    # The longest wish that there can be is kept for all that.
+    sender.fail_times, sender.failure = 1, throttled(86_400)
+    house.complain()
+    sent = len(sender.sent)
+    house.clock.move(hours=23)
+    house.complain()
+    assert len(sender.sent) == sent
+
+
 class Redelivering(FakeSender):
     """Has every delivery that is sent asked for once more by an operator meanwhile, so that its job is made anew."""
 

@@ -99,7 +99,7 @@ class BrokerSender:
         self._thread.start()
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
-        """Sends all at once, at most `concurrency` at a time. One outcome for each, in order; never raises."""
+        """Sends all at once, at most `concurrency` at a time. One outcome for each that was begun, in order; never raises."""
         return self._run(through(self._gate, outgoing, self._send_one)) if outgoing else []
 
     def reachable(self, url: str) -> bool:

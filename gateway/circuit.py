@@ -16,6 +16,8 @@ REFUSES_MANY = 5
 # How long until the next try once the circuit is open: after the first failed one, the second, …; the last again and again.
 _WAITS = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600, 900))
 _JITTER = 0.15
+# No wish for time is longer (see `http_client.py`), and no wait of ours.
+_LONGEST = timedelta(days=1, minutes=15)
 # What a receiver answers when it is not the event that it dislikes: wrong secret, wrong address, no such form, away. AMQP says 403, 404
 # and 406 where user, exchange or queue are not as they must be; 312, that no queue takes the event, is the event's.
 _OF_THE_ENDPOINT = frozenset({401, 403, 404, 405, 406, 407, 408})
@@ -36,6 +38,11 @@ class Trouble:
     asked_until: datetime | None = None
 
 
+def sane(at: datetime | None, now: datetime) -> datetime | None:
+    """A time to wait for; None where it is further off than any can be: a clock that was ahead wrote it, and has been put right."""
+    return at if at is None or at <= now + _LONGEST else None
+
+
 def is_its_fault(outcome: Outcome) -> bool:
     """Whether the failure says something of the endpoint rather than of the event."""
     if outcome.code is OutcomeCode.CLIENT_ERROR:
@@ -53,7 +60,7 @@ def after(before: Trouble | None, outcomes: Sequence[Outcome], now: datetime, st
 
     stray: gives a number from 0 to 1, so that nodes do not try together.
     """
-    trouble = before
+    trouble = before and replace(before, next_try=sane(before.next_try, now), asked_until=sane(before.asked_until, now))
     for outcome in outcomes:
         if outcome.code is OutcomeCode.ACCEPTED:
             trouble = _taken(trouble, now)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -111,7 +112,8 @@ class Deliver:
         with self._store.read() as conn:
             standing = endpoints.standing(conn, self._endpoint.name)
         trouble = standing.trouble
-        if standing.disabled is not None or (trouble and trouble.next_try and trouble.next_try > now):
+        until = circuit.sane(trouble.next_try, now) if trouble else None
+        if standing.disabled is not None or (until and until > now):
             return 0
         with self._lock:
             self._trouble = trouble
@@ -186,7 +188,8 @@ class Deliver:
             tried = [report.entry for report in sent]
             # A wish for time counts from the answer.
             answered = now + timedelta(seconds=took)
-            sent[0] = _with_write(sent[0], lambda conn: self._note(conn, tried, answered))
+            # It hangs on the batch and not on the job that carries it, which may have been made anew meanwhile.
+            sent[0] = replace(sent[0], lasting=lambda conn: self._note(conn, tried, answered))
         return reports + sent
 
     def _suit(self, size: int, seconds: float) -> None:
@@ -203,8 +206,9 @@ class Deliver:
             return False
         self._away = False
         with self._store.write() as conn:
-            waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now, code=OutcomeCode.AWAY.value)
+            # The trouble first, then the jobs, as wherever both are written: else two nodes could wait for each other.
             endpoints.try_now(conn, self._endpoint.name, now, code=OutcomeCode.AWAY.value)
+            waiting = jobs.hasten(conn, self._stage.kind, self._stage.queue, now, code=OutcomeCode.AWAY.value)
         if waiting:
             self._log.write("EndpointBack", endpoint=self._endpoint.name, waiting=waiting)
         return waiting > 0
@@ -263,10 +267,6 @@ class Deliver:
             # It is the endpoint and not the event; the next try is another's, so that no single event keeps the circuit open.
             return RetryDecision(Next.RETRY, reason, max(wait, timedelta(seconds=5)), counted=False)
         return self._again(self._stage, job, reason, at_least=wait)
-
-
-def _with_write(report: Report, write: Callable[[Connection], None]) -> Report:
-    return Report(report.job, report.decision, write, report.log, report.write_together, report.entry)
 
 
 def _trouble_of(row: TroubleRow | None) -> Trouble | None:

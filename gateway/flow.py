@@ -29,6 +29,8 @@ class Report:
 
     `write` is called on the transaction that settles the job, also when it is tried again (an attempt is kept whatever came of it);
     where the transaction fails it is called again. `log` is read after it, so `write` may add to it.
+    `lasting` is called there too, before all else, and is written even where the job was lost to somebody else or cannot be settled as
+    told: what was learned of others than the job, such as that an endpoint asks for time.
     `entry` goes, with those of all reports of the batch that name the same function, to `write_together`: one statement for many.
     """
 
@@ -38,6 +40,7 @@ class Report:
     log: Sequence[tuple[str, dict[str, object]]] = ()
     write_together: Callable[[Connection, Sequence[Any]], None] | None = None
     entry: Any = None
+    lasting: Callable[[Connection], None] | None = None
 
 
 class Step(Protocol):

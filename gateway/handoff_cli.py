@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from gateway import config, terminal
-from gateway.ranges import days_in_order, numbers_in_order
+from gateway.ranges import days_in_order, number_of, numbers_in_order
 from gateway.terminal import err, out
 from models.errors import BadSetting, Refused
 
@@ -92,7 +92,7 @@ def rotate(
 ) -> None:
     """换签名密钥；到期前新旧两个都有效。 A new signing secret; both are good for a while."""
     with _with_operating() as app:
-        until = app.redelivery.rotate(name, timedelta(hours=hours), by=_who(), end_former=end_former)
+        until = app.redelivery.rotate(name, timedelta(hours=hours), by=_who(), end_former=end_former).until
         file = app.endpoints.get(name).keyring.file
     told = terminal.local_time(until, ZoneInfo(config.load().general.timezone))
     out.print(f"新密钥在 {file}，旧密钥到 {told} 为止仍有效。", markup=False)
@@ -130,7 +130,7 @@ def redeliver(
 
     settings = config.load()
     begin, end = _days(since, until, settings.general.timezone) if since or until else (None, None)
-    first, last = numbers_in_order(first, last)
+    number, (first, last) = number_of(number), numbers_in_order(first, last)
     wanted = Wanted(endpoint=name, number=number, first=first, last=last, since=begin, until=end, state="failed" if failed else "")
     with _with_operating() as app:
         if name:

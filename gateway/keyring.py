@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import fcntl
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -43,6 +46,14 @@ class Secrets:
         return (self.new, self.old) if self.old else (self.new,)
 
 
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a change made: the new secret, and until when the former one signs too."""
+
+    secret: str = field(repr=False)
+    until: datetime
+
+
 class Keyring:
     """The secrets of one endpoint, read again when their files change, so that a rotation needs no restart.
 
@@ -51,30 +62,30 @@ class Keyring:
 
     def __init__(self, key: str, file: Path, now: Callable[[], datetime], *, fixed: str = "") -> None:
         self._key, self._file, self._now, self._fixed = key, file, now, fixed
-        self._stamp: tuple[int, int] = (-1, -1)
-        self._new, self._old, self._until = "", "", None
+        self._stamp: object = None
+        # One value, so that no thread sees the new secret without the one before it.
+        self._read_last: tuple[str, str, datetime | None] = ("", "", None)
         self.secrets()
-
-    _until: datetime | None
 
     def secrets(self) -> Secrets:
         """Those that hold now."""
+        # Looked at before they are read: what changes meanwhile is read at the next call.
         stamp = (_changed(self._file), _changed(self._old_file))
         if stamp != self._stamp:
-            self._read()
-            self._stamp = (_changed(self._file), _changed(self._old_file))
-        holds = self._until is not None and self._now() < self._until
-        return Secrets(self._new, self._old if holds else "")
+            self._read_last = self._read()
+            self._stamp = stamp
+        new, old, until = self._read_last
+        return Secrets(new, old if until is not None and self._now() < until else "")
 
     def old_until(self) -> datetime | None:
         """Until when the former secret signs too; None where there is none."""
-        return self._until if self.secrets().old else None
+        return self._read_last[2] if self.secrets().old else None
 
-    def rotate(self, overlap: timedelta, *, end_former: bool = False) -> datetime:
-        """Makes a new secret; the one before it signs too for so long. Returns until when.
+    def rotate(self, overlap: timedelta, *, end_former: bool = False) -> Rotated:
+        """Makes a new secret; the one before it signs too for so long.
 
-        Only two hold at a time. Raises `Refused` where an earlier one still holds, unless `end_former` ends it now, and where the secret
-        is in the settings.
+        Only two hold at a time, and of two that change it at once, in whatever process, one finds what the other made. Raises `Refused`
+        where an earlier one still holds, unless `end_former` ends it now, and where the secret is in the settings.
         """
         if self._fixed:
             raise Refused(
@@ -82,7 +93,12 @@ class Keyring:
                 f"{self._key} 写在设置里，请在那里更换；删去该项后密钥会保存在 {self._file.name}，之后可以轮换",
                 f"{self._key} is in the settings: change it there, or take it out so that it lives in {self._file.name} and can be rotated",
             )
-        still = self.old_until()
+        with self._alone():
+            return self._change(overlap, end_former)
+
+    def _change(self, overlap: timedelta, end_former: bool) -> Rotated:
+        new, _, held_until = self._read()
+        still = held_until if held_until is not None and self._now() < held_until else None
         if still is not None and not end_former:
             at = still.isoformat(timespec="minutes")
             raise Refused(
@@ -93,10 +109,21 @@ class Keyring:
                 "or end it now by jiesu endpoints rotate NAME --end-former",
             )
         until = self._now() + overlap
-        _write(self._old_file, f"{self._new} {until.isoformat()}\n")
-        _write(self._file, home.webhook_secret() + "\n")
+        made = Rotated(home.webhook_secret(), until)
+        _write(self._old_file, f"{new} {until.isoformat()}\n")
+        _write(self._file, made.secret + "\n")
         self.secrets()
-        return until
+        return made
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes the secret meanwhile."""
+        handle = os.open(self._file.with_name(f".{self._file.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     @property
     def file(self) -> Path:
@@ -107,10 +134,9 @@ class Keyring:
     def _old_file(self) -> Path:
         return self._file.with_name(self._file.name + _OLD)
 
-    def _read(self) -> None:
+    def _read(self) -> tuple[str, str, datetime | None]:
         new = self._fixed or home.secret(self._file.parent, self._file.name, home.webhook_secret)
         secret_bytes(new, self._key)
-        self._new, self._old, self._until = new, "", None
         if self._old_file.exists():
             spelt = home.secret(self._old_file.parent, self._old_file.name, home.webhook_secret).split()
             try:
@@ -124,20 +150,23 @@ class Keyring:
                     "must be the former secret, a space, and until when (e.g. 2026-12-01T00:00:00+08:00)",
                 ) from None
             secret_bytes(old, str(self._old_file))
-            self._old, self._until = old, until
+            return new, old, until
+        return new, "", None
 
 
-def _changed(path: Path) -> int:
+def _changed(path: Path) -> tuple[int, int]:
     try:
-        return path.stat().st_mtime_ns
+        found = path.stat()
     except OSError:
-        return 0
+        return 0, 0
+    # Clocks of file systems stand still for some milliseconds.
+    return found.st_mtime_ns, found.st_ino
 
 
 def _write(path: Path, text: str) -> None:
     """Whole, for the owner alone."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(text)
         file.flush()

@@ -245,7 +245,7 @@ class NightlyReconciliation(Periodic):
         """Reconciles when it is time. Whether it was."""
         here = self._clock.now().astimezone(self._zone)
         with self._store.read() as conn:
-            last = reconciling.last_done(conn)
+            last = reconciling.last_done(conn, here)
         self.unexplained = last.unexplained if last else 0
         if self._hour < 0 or (last is not None and last.at >= self._due(here)):
             return False

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from gateway import circuit
 from gateway.clock import Clock
 from gateway.endpoints import Endpoints
+from gateway.keyring import Rotated
 from gateway.oplog import OperatorLog
 from gateway.store import deliveries, endpoints, jobs
 from gateway.store.deliveries import DeliveryRow, Wanted
@@ -97,17 +98,17 @@ class Redelivery:
             jobs.hasten(conn, "deliver", name, self._clock.now())
         self._log.write("EndpointEnabled", endpoint=name, by=by)
 
-    def rotate(self, name: str, overlap: timedelta, *, by: str, end_former: bool = False) -> datetime:
-        """A new secret; the former one signs too until the time that is returned. Raises `Refused`.
+    def rotate(self, name: str, overlap: timedelta, *, by: str, end_former: bool = False) -> Rotated:
+        """A new secret, and until when the former one signs too. Raises `Refused`.
 
         end_former: one that still holds from the change before ends now; else that is refused.
         """
         served = self._known.get(name)
         if wrong := self._known.unusable(name):
             raise Refused("endpoint_off", wrong.zh, wrong.en)
-        until = served.keyring.rotate(overlap, end_former=end_former)
-        self._log.write("SecretRotated", endpoint=name, until=until.isoformat(timespec="seconds"), by=by)
-        return until
+        made = served.keyring.rotate(overlap, end_former=end_former)
+        self._log.write("SecretRotated", endpoint=name, until=made.until.isoformat(timespec="seconds"), by=by)
+        return made
 
     # ---- Deliveries ------------------------------------------------------------------------------------------------------------------
 

@@ -170,6 +170,9 @@ def _text(data: Mapping[str, Any], key: str, most: int) -> str:
         return ""
     if not isinstance(value, str) or len(value) > most:
         raise Refused("bad_status", f"{key}：应为文字，最多 {most} 字", f"{key}: must be text of {most} characters at most")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        # Half of a pair: no store can keep it, so it could only fail for ever.
+        raise Refused("bad_status", f"{key}：含不成对的代理字符", f"{key}: holds half of a surrogate pair")
     return value
 
 

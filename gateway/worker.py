@@ -285,22 +285,40 @@ class Worker:
                 self._write(conn, [report])
         except _LostError:
             self._log.write("LeaseLost", report.job.number, kind=stage.kind, job=report.job.id)
+            self._keep_lasting(stage, report)
             return
         except TryLater:
             raise
         except Exception as error:
-            report = self._failed(stage, report.job, error)
+            lasting, report = report, self._failed(stage, report.job, error)
             try:
                 with self._store.write() as conn:
                     self._write(conn, [report])
             except _LostError:
                 self._log.write("LeaseLost", report.job.number, kind=stage.kind, job=report.job.id)
+                self._keep_lasting(stage, lasting)
                 return
+            self._keep_lasting(stage, lasting)
         self._tell(stage, [report])
+
+    def _keep_lasting(self, stage: Stage, report: Report) -> None:
+        """Writes what does not hang on the job, which was lost or cannot be settled."""
+        if report.lasting is None:
+            return
+        try:
+            with self._store.write() as conn:
+                report.lasting(conn)
+        except TryLater:
+            raise
+        except Exception as error:
+            self._log.fault(stage.kind, error, report.job.number)
 
     def _write(self, conn: Connection, reports: Sequence[Report]) -> None:
         """What the reports bring, and what becomes of their jobs. Raises when a lease was lost: then nothing of it may stand."""
         kept = True
+        for report in reports:
+            if report.lasting is not None:
+                report.lasting(conn)
         together: dict[Any, list[Any]] = {}
         for report in reports:
             if report.write_together is not None:

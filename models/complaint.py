@@ -164,3 +164,12 @@ class Complaint:
     title: str
     customer: Customer
     round: int = 1
+
+
+# How far a number's day reaches, its hyphen with it.
+DAY_OF_NUMBER = len("TS-20261123-")
+
+
+def place_of(number: str) -> tuple[str, int, str]:
+    """What a number is ordered by: the day, then the count of that day, which has more than four digits once it needs them."""
+    return number[:DAY_OF_NUMBER], len(number), number

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, Connection, cast, exists, func, select, update
+from sqlalchemy import JSON, BigInteger, ColumnElement, Connection, cast, exists, func, select, tuple_, update
 
 from gateway.store import jobs as job_store
 from gateway.store.among import is_sqlite
 from gateway.store.events import AttemptRow, job_of
+from models.complaint import DAY_OF_NUMBER, place_of
 from models.tables import attempts, complaints, deliveries, events, jobs
 
 # No database takes any number of parameters. So many deliveries are made once more in one transaction.
 AT_ONCE = _CHUNK = 500
 UNKNOWN = "endpoint_unknown"
+# More than any delivery is leased for.
+_LONGEST_LEASE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +155,29 @@ def _line_up(conn: Connection, wanted: Mapping[int, Any], now: datetime) -> None
         for turn in turns[:kept]:
             if turn.wanted and turn.job.state == job_store.PARKED:
                 parked.append(turn.job.id)
-            elif turn.wanted and turn.job.state == job_store.READY:
+            elif turn.wanted and turn.job.state == job_store.READY and not _waits_for_another(turn.job, now):
                 due.append(turn.job.id)
         rows = [_made_anew(turn, now) for turn in turns[kept:]]
         in_hand = [turn.job.lease_until for turn in turns[kept:] if turn.job is not None and turn.job.state == job_store.RUNNING]
+        # Nor what was under way when these were lined up before.
+        in_hand += [turn.job.run_at for turn in turns[kept:] if turn.job is not None and _waits_for_another(turn.job, now)]
         if in_hand:
-            # What is under way cannot be called back, and no two of a complaint go out at once.
-            rows[0]["run_at"] = max(rows[0]["run_at"], *in_hand)
+            # What is under way cannot be called back, and no two of a complaint go out at once. Without a reason, so that it is known by
+            # that for what waits for another.
+            rows[0] |= {"run_at": max(rows[0]["run_at"], *in_hand), "reason_code": None, "reason": None}
         gone += [turn.job.id for turn in turns[kept:] if turn.job is not None]
         made += [(turn.seq, row) for turn, row in zip(turns[kept:], rows, strict=True)]
     job_store.replay(conn, parked, now)
     conn.execute(update(jobs).where(jobs.c.id.in_(due)).values(run_at=now))
     job_store.put_behind(conn, gone, [row for _, row in sorted(made, key=lambda one: one[0])])
+
+
+def _waits_for_another(job: Any, now: datetime) -> bool:
+    """Whether a job waits until what was under way when it was made cannot be so any more; what waits for a try of its own has a reason.
+
+    What is further off than any lease was made by a clock that was wrong.
+    """
+    return bool(job.state == job_store.READY and job.reason_code is None and now < job.run_at <= now + _LONGEST_LEASE)
 
 
 def _in_order(turns: Sequence[_Turn]) -> int:
@@ -214,10 +228,11 @@ def _where(conn: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
         where.append(e.created_at >= wanted.since)
     if wanted.until:
         where.append(e.created_at < wanted.until)
+    place = tuple_(func.substr(d.number, 1, DAY_OF_NUMBER), func.length(d.number), d.number)
     if wanted.first:
-        where.append(d.number >= wanted.first)
+        where.append(place >= place_of(wanted.first))
     if wanted.last:
-        where.append(d.number <= wanted.last)
+        where.append(place <= place_of(wanted.last))
     if wanted.before is not None:
         where.append(d.id < wanted.before)
     if wanted.state == "delivered":

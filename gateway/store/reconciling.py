@@ -156,9 +156,10 @@ class Done:
     unexplained: int
 
 
-def last_done(conn: Connection) -> Done | None:
-    """The last one that was done at night, on whichever node."""
-    row = conn.execute(select(reconciliations).order_by(reconciliations.c.at.desc(), reconciliations.c.id.desc()).limit(1)).first()
+def last_done(conn: Connection, now: datetime) -> Done | None:
+    """The last one that was done at night, on whichever node. One from the future was done under a clock that has been put right."""
+    past = select(reconciliations).where(reconciliations.c.at <= now)
+    row = conn.execute(past.order_by(reconciliations.c.at.desc(), reconciliations.c.id.desc()).limit(1)).first()
     return Done(row.at, row.unexplained) if row else None
 
 

@@ -184,8 +184,10 @@ def _keeps_promises(requests: Mapping[str, Request], name: str) -> None:
     create, (written, about) = requests["create"], _sample()
     filled = [fill(one, about) for one in (create.body, create.query)] + [fill_text(create.path, about)]
     for pointer, compared in requests["find"].more["compare"].items():
-        # A field is mostly read under the name that it is written under.
-        field_of = list(_under(filled, pointer.rpartition("/")[2]))
+        # A field is mostly read under the names that it is written under, all of them: `value` alone may be that of any other field.
+        field_of: list[Any] = [filled]
+        for part in pointer.split("/")[1:]:
+            field_of = field_of if part.isdigit() else [one for whole in field_of for one in _under(whole, part)]
         if not any(fill_text(compared, about) in text for text in _leaves(field_of or filled)):
             raise _wrong(
                 name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from gateway.bootstrap import App
-from gateway.ranges import days_in_order, numbers_in_order
+from gateway.keyring import Rotated
+from gateway.ranges import days_in_order, number_of, numbers_in_order
 from gateway.reconcile import BUCKETS, Report
 from gateway.store.deliveries import STATES, DeliveryRow, Wanted
 from gateway.web.console_door import Door, Wrong
@@ -24,8 +26,9 @@ from models.staff import Role
 
 # Deliveries and parked jobs on a page.
 _PAGE, _PARKED = 50, 200
-_RANGES = ("from", "to", "first", "last")
-_FILTERS = ("endpoint", "number", "type", "state", *_RANGES)
+_FILTERS = ("endpoint", "number", "type", "state", "from", "to", "first", "last")
+_NAME = re.compile(r"[!-~]{1,64}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # How long a former secret may go on signing, in hours.
 _OVERLAPS = (24, 72, 168)
 _MOST_ID = 18
@@ -75,16 +78,15 @@ def routes(app: App, door: Door) -> APIRouter:
         if fields.get("sure") != name or hours not in map(str, _OVERLAPS):
             raise Wrong(422, "endpoints.rotate_unsure")
 
-        def change() -> str:
+        def change() -> Rotated:
             # A form that is sent once more, as by loading its answer anew, makes no third secret.
             if _spelt(served.keyring.old_until()) != fields.get("until", ""):
                 raise Wrong(409, "endpoints.rotate_twice")
-            app.redelivery.rotate(name, timedelta(hours=int(hours)), by=visit.person.name)
-            return served.keyring.secrets().new
+            return app.redelivery.rotate(name, timedelta(hours=int(hours)), by=visit.person.name)
 
         # Shown in the answer to this request and nowhere else: no address leads to it, and nothing keeps it.
-        secret = await anyio.to_thread.run_sync(change)
-        return door.page(visit, "console_rotated.html", name=name, secret=secret, until=served.keyring.old_until())
+        made = await anyio.to_thread.run_sync(change)
+        return door.page(visit, "console_rotated.html", name=name, secret=made.secret, until=made.until)
 
     @router.post("/endpoints/{name}/{action}")
     async def act(name: str, action: str, request: Request) -> Response:
@@ -144,7 +146,11 @@ def routes(app: App, door: Door) -> APIRouter:
         visit, fields = await door.posted(request, Role.LEAD)
         query = _kept(fields)
         by = visit.person.name
-        if one := _id(fields.get("delivery", "")):
+        if asked := fields.get("delivery", ""):
+            one = _id(asked)
+            # A delivery that cannot be read must not become all that the filters show.
+            if one is None:
+                raise Wrong(422, "wrong.form")
             count = await anyio.to_thread.run_sync(lambda: app.redelivery.one(one, by=by))
         else:
             try:
@@ -200,18 +206,21 @@ def routes(app: App, door: Door) -> APIRouter:
 
 
 def _kept(asked: Mapping[str, str]) -> dict[str, str]:
-    """The filters of an address or form, as further addresses repeat them; what makes no sense is passed over."""
-    found = {name: asked[name].strip()[:64] for name in _FILTERS if asked.get(name, "").strip()}
-    if found.get("type") not in (None, *(kind.value for kind in EventType)):
-        del found["type"]
-    if found.get("state") not in (None, *STATES):
-        del found["state"]
-    # A number is of plain letters; PostgreSQL cannot even be asked for one with NUL in it. A range is not passed over but refused.
-    return {name: value for name, value in found.items() if name in _RANGES or (value.isascii() and value.isprintable())}
+    """The filters of an address or form that say anything, as further addresses repeat them. Nothing is passed over or cut off."""
+    return {name: value for name in _FILTERS if (value := asked.get(name, "").strip())}
 
 
 def _wanted(query: Mapping[str, str], zone: ZoneInfo, before: int | None) -> Wanted:
-    """What the filters ask for, days by local time. Raises ValueError for what is no day, `Refused` for a range the wrong way round."""
+    """What the filters ask for, days by local time.
+
+    Raises ValueError for what is no day, and `Refused` for a range the wrong way round and whatever else cannot be read: without its
+    filter, more would be sent again than was asked for.
+    """
+    known = {"type": [kind.value for kind in EventType], "state": STATES}
+    if any(query.get(name, among[0]) not in among for name, among in known.items()) or not _NAME.fullmatch(query.get("endpoint", "-")):
+        raise Refused(
+            "bad_filter", "没有这样的接收方、状态或类型，请重新选择", "there is no such endpoint, state or type; choose once more"
+        )
     since = _day(query["from"], zone) if "from" in query else None
     until = _day(query["to"], zone) + timedelta(days=1) if "to" in query else None
     days_in_order(since, until)
@@ -222,7 +231,7 @@ def _wanted(query: Mapping[str, str], zone: ZoneInfo, before: int | None) -> Wan
         first=first,
         last=last,
         endpoint=query.get("endpoint", ""),
-        number=query.get("number", "").upper(),
+        number=number_of(query.get("number", "")),
         type=query.get("type", ""),
         state=query.get("state", ""),
         before=before,
@@ -245,6 +254,9 @@ def _days(first: str, last: str, zone: ZoneInfo, now: datetime, days: int) -> tu
 
 
 def _day(spelt: str, zone: ZoneInfo) -> datetime:
+    # Python reads weeks and times as well, each with a zone of its own, which is not asked for here.
+    if not _DAY.fullmatch(spelt):
+        raise ValueError
     at = datetime.fromisoformat(spelt).replace(tzinfo=zone)
     if not 1971 <= at.year <= 9000:
         raise ValueError

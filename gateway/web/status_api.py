@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,7 +67,7 @@ def router(app: App) -> APIRouter:
     async def status(request: Request) -> Response:
         body = await request.body()
         try:
-            taken, told = await anyio.to_thread.run_sync(_take, app, dict(request.headers), body)
+            taken, warnings = await anyio.to_thread.run_sync(_take, app, dict(request.headers), body, schema)
         except NotSigned as error:
             app.log.write("StatusRefused", code=error.code)
             return JSONResponse({"detail": f"{error.zh} / {error.en}"}, 401)
@@ -78,38 +79,46 @@ def router(app: App) -> APIRouter:
             "effect": taken.effect.value if taken.effect else None,
             "state": taken.state.value if taken.state else None,
         }
-        if warnings := unknown_keys(told, schema):
+        if warnings:
             answer["warnings"] = warnings
         return JSONResponse(answer)
 
     return routes
 
 
-def unknown_keys(told: Any, schema: Mapping[str, Any], within: str = "") -> list[str]:
+def unknown_keys(told: Any, schema: Mapping[str, Any]) -> list[str]:
     """What a report holds that its schema does not know, each with what was perhaps meant.
 
-    It is no fault, because further keys may come; but whoever spells `customer_text` as `text` must hear that nobody was told.
+    It is no fault, because further keys may come; but whoever spells `customer_text` as `text` must hear that nobody was told. Only the
+    first are looked at: to guess what each of many thousand was meant for takes seconds.
     """
-    known, found = schema.get("properties", {}), []
+    return list(itertools.islice(_unknown(told, schema, ""), _MOST_WARNINGS))
+
+
+def _unknown(told: Any, schema: Mapping[str, Any], within: str) -> Iterator[str]:
+    known = schema.get("properties", {})
     for key in told if isinstance(told, dict) and known else ():
         if key in known:
-            found += unknown_keys(told[key], known[key], f"{within}{key}.")
+            yield from _unknown(told[key], known[key], f"{within}{key}.")
             continue
-        place, spelt = f"{within}{key[:_SHOWN]}", key[:_SHOWN].lower()
+        # JSON may name half of a pair of surrogates, which no answer can hold.
+        shown = key[:_SHOWN].encode("utf-8", "backslashreplace").decode()[:_SHOWN]
+        place, spelt = f"{within}{shown}", shown.lower()
         near = [one for one in known if spelt and spelt in one] or difflib.get_close_matches(spelt, known, 1)
         zh, en = (f"，是否应为 {'、'.join(near)}？", f"; is {' or '.join(near)} meant?") if near else ("", "")
-        found.append(f"{place}：没有这个键，未采用{zh} / {place}: there is no such key, it was passed over{en}")
-    return found[:_MOST_WARNINGS]
+        yield f"{place}：没有这个键，未采用{zh} / {place}: there is no such key, it was passed over{en}"
 
 
-def _take(app: App, headers: dict[str, str], body: bytes) -> tuple[Taken, Any]:
+def _take(app: App, headers: dict[str, str], body: bytes, schema: Mapping[str, Any]) -> tuple[Taken, list[str]]:
     endpoint, message_id = inbound.who_signed(headers, body, app.endpoints.signing(), app.clock.now())
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
         raise Refused("bad_status", "请求体不是 JSON", "the body is not JSON") from None
     sent_at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    # Before anything is done, for what was done must be answered.
+    warnings = unknown_keys(told, schema)
     taken = app.statuses.take(read_report(endpoint, message_id, sent_at, told))
     app.worker.wake("delivery")
     app.worker.wake("answering")
-    return taken, told
+    return taken, warnings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,8 @@ from handoff_house import House
 
 from gateway import home
 from gateway.clock import SystemClock
-from gateway.store import endpoints
+from gateway.store import deliveries, endpoints
+from gateway.store.deliveries import Wanted
 from gateway.store.endpoints import TroubleRow
 from gateway.store.engine import Store
 from gateway.tracker import WebhookSender
@@ -85,6 +87,76 @@ def test_after_a_wish_for_time_no_more_of_the_batch_is_begun(house: House) -> No
     # What was given back was not counted as a try.
     last = [line for line in house.log("DeliveryAttempt") if line["endpoint"] == "bi"][-6:]
     assert [line["attempt"] for line in last] == [1] * 6
+
+
+def test_a_clock_that_was_ahead_and_is_put_right_leaves_nobody_waiting(house: House) -> None:
+    sender = FakeSender(fail_times=10**6, failure=throttled(900))
+    house.sender.of["bi"] = sender
+    house.clock.move(days=365)
+    for _ in range(6):
+        house.complain()
+        house.clock.move(minutes=16)
+    with house.app.store.read() as conn:
+        assert endpoints.troubled(conn)["bi"].open
+    tried = {sent.webhook_id for sent in sender.sent}
+    house.clock.move(days=-365)
+    sender.fail_times = 0
+    house.complain()
+    # And then all that had failed.
+    house.clock.move(seconds=1)
+    house.app.worker.drain()
+    assert tried < {sent.webhook_id for sent in sender.accepted}
+    with house.app.store.read() as conn:
+        assert endpoints.troubled(conn) == {}
+    # The longest wish that there can be is kept for all that.
+    sender.fail_times, sender.failure = 1, throttled(86_400)
+    house.complain()
+    sent = len(sender.sent)
+    house.clock.move(hours=23)
+    house.complain()
+    assert len(sender.sent) == sent
+
+
+class Redelivering(FakeSender):
+    """Has every delivery that is sent asked for once more by an operator meanwhile, so that its job is made anew."""
+
+    house: House
+
+    def send(self, outgoing: Sequence[Outgoing]) -> list[Outcome]:
+        found = super().send(outgoing)
+        if found[-1].code is not OutcomeCode.ACCEPTED:
+            self.house.app.redelivery.all_of(Wanted(endpoint="bi", type="complaint.received"), by="王静")
+        return found
+
+
+@pytest.mark.parametrize("code", [OutcomeCode.THROTTLED, OutcomeCode.GONE])
+def test_a_redelivery_meanwhile_makes_nobody_forget_what_the_endpoint_asked_for(tmp_path: Path, code: OutcomeCode) -> None:
+    house = House(tmp_path / "home", f'{BI}types = ["complaint.received", "complaint.routed"]\n')
+    house.complain()
+    house.complain("合同问题", "合同问题", "李雷 <li@mail.example>")
+    sender = Redelivering(fail_times=10, failure=replace(throttled(900), code=code))
+    sender.house, house.sender.of["bi"] = house, sender
+    # The last events of two complaints, in one batch; those before them have arrived.
+    house.app.redelivery.disable("bi", by="tests")
+    with house.app.store.read() as conn:
+        last = {row.number: row.id for row in reversed(deliveries.find(conn, Wanted(endpoint="bi"), 50))}
+    for delivery in last.values():
+        house.app.redelivery.one(delivery, by="tests")
+    house.app.redelivery.enable("bi", by="tests")
+    house.app.worker.drain()
+    assert len(house.log("LeaseLost")) == 2
+    assert len(sender.sent) == 2
+    with house.app.store.read() as conn:
+        standing = endpoints.standing(conn, "bi")
+    if code is OutcomeCode.GONE:
+        assert standing.disabled == "410 Gone"
+    else:
+        assert standing.trouble is not None
+        assert standing.trouble.asked_until is not None
+    house.clock.move(seconds=600)
+    house.app.worker.drain()
+    assert len(sender.sent) == 2
+    house.app.close()
 
 
 def test_a_restart_ends_no_wish_for_time(house: House) -> None:

@@ -19,7 +19,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from gateway import config, home
 from gateway.announcing import test_payload as a_test
 from gateway.cloudevents import CloudEvents
-from gateway.keyring import Keyring
+from gateway.keyring import Keyring, Rotated
 from gateway.store import endpoints, jobs
 from gateway.tracker import sign
 from models.correction import Source
@@ -216,7 +216,7 @@ def test_while_a_secret_is_replaced_both_are_good_and_afterwards_only_the_new_on
     home.prepare(tmp_path)
     ring = Keyring("endpoint.bi.secret", tmp_path / "secrets" / "endpoint-bi.secret", clock.now)
     old = ring.secrets().new
-    until = ring.rotate(timedelta(hours=24))
+    until = ring.rotate(timedelta(hours=24)).until
     both = ring.secrets()
     assert both.old == old != both.new
     assert ring.old_until() == until
@@ -239,7 +239,7 @@ def test_a_second_change_within_the_overlap_is_refused_for_it_would_end_the_firs
     home.prepare(tmp_path)
     ring = Keyring("endpoint.bi.secret", tmp_path / "secrets" / "endpoint-bi.secret", clock.now)
     first = ring.secrets().new
-    until = ring.rotate(timedelta(hours=24))
+    until = ring.rotate(timedelta(hours=24)).until
     before = ring.secrets()
     with pytest.raises(Refused, match="--end-former") as refused:
         ring.rotate(timedelta(hours=24))
@@ -254,6 +254,35 @@ def test_a_second_change_within_the_overlap_is_refused_for_it_would_end_the_firs
     third = ring.secrets().new
     ring.rotate(timedelta(hours=1))
     assert ring.secrets().old == third
+
+
+def test_of_two_changes_at_once_one_is_refused_and_the_first_secret_still_holds(tmp_path: Path) -> None:
+    home.prepare(tmp_path)
+    for n in range(20):
+        file = tmp_path / "secrets" / f"{n}.secret"
+        # As the console and the command line would, each in a process of its own.
+        rings = [Keyring("k", file, lambda: datetime.now(UTC)) for _ in range(3)]
+        first, at_once = rings[0].secrets().new, threading.Barrier(4)
+        made: list[Rotated] = []
+        refused: list[str] = []
+
+        def change(ring: Keyring, at_once: threading.Barrier = at_once, made=made, told=refused) -> None:
+            at_once.wait(20)
+            try:
+                made.append(ring.rotate(timedelta(hours=24)))
+            except Refused as error:
+                told.append(error.code)
+
+        threads = [threading.Thread(target=change, args=(ring,)) for ring in (*rings, rings[0])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert (len(made), refused) == (1, ["former_secret_holds"] * 3)
+        assert {ring.secrets().both() for ring in rings} == {(made[0].secret, first)}
+        assert made[0].secret not in repr(made[0])
+    # Nothing unfinished is left beside the secrets.
+    assert not [path for path in (tmp_path / "secrets").iterdir() if path.name.startswith(".") and path.suffix != ".lock"]
 
 
 def test_a_secret_that_stands_in_the_settings_is_not_rotated(tmp_path: Path) -> None:

@@ -335,6 +335,17 @@ def test_a_night_on_which_nobody_was_there_is_made_up_for_at_the_next_start(hous
     assert house.app.metrics.registry.get_sample_value("jiesu_unexplained") == 1
 
 
+def test_a_clock_that_was_ahead_and_is_put_right_ends_no_reconciling(house: House) -> None:
+    nightly = house.app.nightly_reconciliation
+    house.clock.move(days=365)
+    assert nightly.look()
+    house.clock.move(days=-365)
+    assert nightly.look()
+    assert not nightly.look()
+    house.clock.move(days=1)
+    assert nightly.look()
+
+
 def test_a_period_that_ends_before_it_begins_is_refused(house: House) -> None:
     at = house.clock.now()
     with pytest.raises(Refused, match=r"起始日期晚于截止日期.*first day comes after") as refused:

@@ -147,6 +147,30 @@ def test_what_is_under_way_comes_again_after_the_older_one_and_never_beside_it(s
     assert take(store, MORNING + LEASE) == [routed, updated, reopened]
 
 
+def test_asking_again_and_again_lets_nothing_go_out_beside_what_is_under_way(store: Store) -> None:
+    received, routed = announce(store, "received", "routed")
+    assert take(store) == [received, routed]
+    updated, reopened = announce(store, "updated", "reopened")
+    (mine,) = claim(store)
+    with store.write() as conn:
+        jobs.retry(conn, mine, "w", at=MORNING, code="client_error", reason="422")
+    # The second try of it is under way.
+    assert [job.payload["delivery_id"] for job in claim(store)] == [updated]
+    for asked in ([routed], [routed], [received], [received, routed], [updated], [received]):
+        again(store, *asked)
+        assert take(store) == []
+    assert take(store, MORNING + LEASE) == [received, routed, updated, reopened]
+
+
+def test_a_job_that_a_wrong_clock_made_is_due_once_it_is_asked_for(store: Store) -> None:
+    with store.write() as conn:
+        events.announce(conn, Event("routed", "TS-1", EventType.UPDATED, MORNING + timedelta(days=365), "{}"), [BI])
+        (one,) = deliveries.ids_of(conn, Wanted(number="TS-1"))
+    assert take(store) == []
+    again(store, one)
+    assert take(store) == [one]
+
+
 def test_what_is_under_way_already_in_its_place_is_left_alone(store: Store) -> None:
     ids = announce(store, "routed", "updated")
     (mine,) = claim(store)
@@ -230,6 +254,21 @@ def test_parked_means_the_delivery_itself_and_not_what_waits_behind_it(store: St
         assert deliveries.ids_of(conn, Wanted(state="parked", endpoint=BI)) == [ids[1]]
         assert deliveries.ids_of(conn, Wanted(state="parked", endpoint="other")) == []
         assert len(deliveries.find(conn, Wanted(state="open"), 10)) == 3
+
+
+def test_a_range_of_numbers_goes_by_their_counts_and_not_their_letters(store: Store) -> None:
+    numbers = [f"TS-20261123-{n:04d}" for n in (999, 9999, 10000, 10001)] + ["TS-20261124-0001"]
+    for number in numbers:
+        announce(store, number, number=number)
+
+    def found(first: str = "", last: str = "") -> list[str]:
+        with store.read() as conn:
+            return [row.number for row in deliveries.find(conn, Wanted(first=first, last=last), 10)][::-1]
+
+    assert found(numbers[1], numbers[3]) == numbers[1:4]
+    assert found(numbers[2]) == numbers[2:]
+    assert found(last=numbers[1]) == numbers[:2]
+    assert found(last=numbers[3]) == numbers[:4]
 
 
 # The whole house

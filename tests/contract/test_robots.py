@@ -529,7 +529,9 @@ def test_an_unexplained_reconciliation_is_told_once_a_day(houses: Houses, wecom:
     with house.app.store.write() as conn:
         conn.exec_driver_sql("UPDATE deliveries SET delivered_at = NULL")
     assert house.app.nightly_reconciliation.look()
-    house.app.nightly_reconciliation._done_on = ""
+    # Done once more, as by another node that found nothing of the first: people hear of a day once.
+    with house.app.store.write() as conn:
+        conn.exec_driver_sql("DELETE FROM reconciliations")
     assert house.app.nightly_reconciliation.look()
     house.app.worker.drain()
     assert len(house.notices("unexplained")) == 1

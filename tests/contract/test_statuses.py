@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import hmac
 import http.client
 import itertools
@@ -23,9 +24,10 @@ from running import RunningGateway
 from sqlalchemy import Connection
 from standardwebhooks.webhooks import Webhook
 
-from gateway import home
+from gateway import event_schemas, home
 from gateway.statuses import effect_of
 from gateway.store import answers, complaints, events, statuses
+from gateway.web.status_api import unknown_keys
 from models.answer import Answer, AnswerKind, AnswerState, Way
 from models.complaint import ALLOWED_MOVES, ComplaintState
 from models.errors import Refused
@@ -284,7 +286,28 @@ def test_keys_that_nobody_knows_are_passed_over_and_named(gateway: RunningGatewa
     assert [one["customer_text"] for one in whole["statuses"]] == [""]
     many = {f"key{n}": n for n in range(50)}
     assert len(post(gateway, spelt(number, "accepted", **many))[1]["warnings"]) == 10
+    # What no JSON can hold is named all the same, and the report, which was obeyed, is answered each time.
+    half = spelt(number, "accepted")[:-1] + ', "\\ud800x": 1}'
+    for duplicate in (False, True):
+        status, told = post(gateway, half, id="half")
+        assert (status, told["duplicate"]) == (200, duplicate)
+        assert told["warnings"][0].startswith("\\ud800x：没有这个键")
+    assert post(gateway, spelt(number, "accepted")[:-2] + ', "customer_text": "\\udc00"}}')[0] == 422
     assert "warnings" not in post(gateway, spelt(number, "resolved", customer_text="好了", sequence=3, by="李", round=1))[1]
+
+
+def test_a_body_full_of_unknown_keys_costs_no_more_than_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    guessed: list[str] = []
+    meant = difflib.get_close_matches
+
+    def counted(word: str, *rest: Any) -> list[str]:
+        guessed.append(word)
+        return meant(word, *rest)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    schema = event_schemas.made()[event_schemas.name_of(event_schemas.STATUS)]
+    found = unknown_keys({"data": {f"cuternalxtex_t{n:05x}": 1 for n in range(40_000)}}, schema)
+    assert len(found) == len(guessed) == 10
 
 
 def test_what_is_not_truly_signed_is_401_and_changes_nothing(gateway: RunningGateway) -> None:

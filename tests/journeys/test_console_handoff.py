@@ -7,7 +7,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -83,8 +83,28 @@ def test_a_delivery_is_found_with_its_answer_as_text_and_sent_again(gateway: Run
     assert len({sent.webhook_id for sent in gateway.sender.of["tracker"].accepted}) == 1
     # Everything that was ever sent is not to be had by one click.
     assert lead.post("/console/deliveries/again", {"csrf": csrf, "endpoint": "bi"}).status == 422
-    for nonsense in ("?number=%00", "?before=x", "?state=lost&type=what", "?number=" + "9" * 200):
-        assert lead.get(f"/console/deliveries{nonsense}").status == 200
+    assert lead.get("/console/deliveries?before=x").status == 200
+    # A filter that cannot be read is never left out: more would be shown, and sent, than was asked for.
+    for name, value in (
+        ("number", "中文"),
+        ("number", "\0"),
+        ("number", "9" * 200),
+        ("number", "TS-1"),
+        ("type", "what"),
+        ("state", "lost"),
+        ("endpoint", "接收方"),
+        ("delivery", "x"),
+        ("delivery", "１"),
+    ):
+        if name != "delivery":
+            assert lead.get(f"/console/deliveries?{urlencode({name: value})}").status == 422
+        assert lead.post("/console/deliveries/again", {"csrf": csrf, "state": "delivered", "from": "2026-11-01", name: value}).status == 422
+    assert lead.post("/console/deliveries/again", {"csrf": csrf, "delivery": "0"}).status == 422
+    # A number that was typed full-width is that number.
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in number)
+    assert number in lead.get(f"/console/deliveries?{urlencode({'number': wide})}").text
+    eventually(lambda: gateway.app.redelivery.states()[0].waiting.waiting == 0)
+    assert len(gateway.sender.of["tracker"].accepted) == 2
 
 
 def test_deliveries_are_found_and_sent_again_by_day_and_by_number(gateway: RunningGateway) -> None:
@@ -118,6 +138,9 @@ def test_deliveries_are_found_and_sent_again_by_day_and_by_number(gateway: Runni
         (f"from={tomorrow}&to={today}", "起始日期晚于截止日期"),
         ("from=yesterday", "日期应写作"),
         ("to=%E6%98%A8%E5%A4%A9", "日期应写作"),
+        ("from=2026-11-23T10:00%2B09:00", "日期应写作"),
+        ("from=2026-W01-1", "日期应写作"),
+        ("from=20261123", "日期应写作"),
         (f"first={numbers[1]}&last={numbers[0]}", "起始编号晚于截止编号"),
         ("first=%00", "编号应写作"),
         ("last=TS-1", "编号应写作"),
@@ -167,11 +190,12 @@ def test_a_new_secret_is_made_by_an_operator_and_shown_once(gateway: RunningGate
     (line,) = gateway.log("SecretRotated")
     assert (line["endpoint"], line["by"]) == ("bi", "李强")
     assert new not in json.dumps(gateway.log())
-    # From the fresh page it may be done once more; one in the settings, or of nobody, may not.
+    # Not even from the fresh page, while the former one still signs: receivers that have not changed over would be cut off.
     until = re.search(r'name="until" value="([^"]+)"', operator.get("/console/endpoints").text)
     assert until
-    assert operator.post(path, form | {"until": html.unescape(until[1])}).status == 200
-    assert keyring.secrets().old == new
+    again = operator.post(path, form | {"until": html.unescape(until[1])})
+    assert (again.status, "--end-former" in again.text) == (422, True)
+    assert keyring.secrets().both() == (new, former)
     assert operator.post("/console/endpoints/nobody/rotate", form).status == 404
 
 

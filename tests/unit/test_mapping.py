@@ -110,6 +110,15 @@ def _with(section: str, key: str, value: Any) -> dict[str, Any]:
         # What is compared stands in nothing that is written: every try would make another ticket.
         (_with("create", "body", {"subject": "{summary}", "description": "{text}"}), "[find.compare./subject]"),
         (_with("find", "compare", {"/labels": "jiesu:{key}"}), "[find.compare./labels]"),
+        (
+            _with(
+                "create",
+                "body",
+                {"subject": "{summary}", "article": {"subject": "[{number}]"}, "fields": [{"value": "x"}], "text": "{text}"},
+            )
+            | {"find": {**GOOD["find"], "compare": {"/fields/0/value": "{key}"}}},
+            "[find.compare./fields/0/value]",
+        ),
         (_with("find", "compare", {"/subject": "({number})"}), "[find.compare./subject]"),
         (_with("create", "body", {"subject": "{subject}", "description": "{matter}"}), "[create.body]"),
         (_with("create", "body", None), "[create.body]"),
@@ -140,6 +149,12 @@ def test_a_mapping_that_is_wrong_is_refused_with_the_place(told: dict[str, Any],
         ({"/title": "{number}"}, {"title": "投诉 {number}", "description": "{text}"}),
         ({"/title": "[{number}]", "/x": "{values.group}"}, {"title": "{subject}", "group": "{values.group}", "description": "{text}"}),
         ({"/description": "jiesu-key {key}"}, {"description": "{text}"}),
+        # Read under a name that something else is written under.
+        ({"/custom_fields/0/value": "{key}"}, {"cf_12": "{key}", "project": {"value": "abc"}, "description": "{text}"}),
+        (
+            {"/custom_fields/0/value": "{key}"},
+            {"custom_fields": [{"id": 12, "value": "{key}"}], "project": {"value": "abc"}, "description": "{text}"},
+        ),
     ],
 )
 def test_whatever_create_writes_may_be_compared(compare: dict[str, str], body: dict[str, Any]) -> None:

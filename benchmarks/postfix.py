@@ -80,9 +80,12 @@ def running(more: str = "") -> Iterator[tuple[str, int]]:
     conf = folder / "conf"
     for name in ("conf", "queue", "data"):
         (folder / name).mkdir()
+        # Whatever the umask of who runs this.
+        (folder / name).chmod(0o755)
     os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
     asked = subprocess.run(["postconf", "-dh", "daemon_directory"], capture_output=True, text=True, check=True, timeout=30)
     (conf / "main.cf").write_text(_MAIN.format(folder=folder, daemons=asked.stdout.strip()) + more)
+    (conf / "main.cf").chmod(0o644)
     command = ["postfix", "-c", str(conf)]
     try:
         port = _start(command, conf, folder / "log")
@@ -98,6 +101,7 @@ def _start(command: list[str], conf: Path, log: Path) -> int:
     for _ in range(_STARTS):
         port = free_port()
         (conf / "master.cf").write_text(_MASTER.format(port=port))
+        (conf / "master.cf").chmod(0o644)
         if subprocess.run([*command, "start"], check=False, capture_output=True, timeout=60).returncode == 0:
             return port
         subprocess.run([*command, "stop"], check=False, capture_output=True, timeout=60)

@@ -42,6 +42,7 @@ def test_mail_is_taken_in_by_idle_and_stays_unread(mail_server: Dovecot, tmp_pat
                 "door": "imap",
                 "mailbox": who,
                 "validity": one.envelope["validity"],
+                "came_at": one.envelope["came_at"],
                 "uid": person.uids()[1],
                 "rcpt_tos": [],
             }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tomllib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,15 +12,6 @@ import pytest
 
 from gateway import cli, config, home, settings_help, up
 from models.errors import BadSetting, Refused
-
-
-@pytest.fixture(autouse=True)
-def _umask() -> Iterator[None]:
-    """The command line changes it for the whole process."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
-
 
 CASES = sorted(Path(__file__).parents[1].joinpath("configs").glob("c-*"))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +15,6 @@ from gateway.oplog import OperatorLog
 from models.errors import BadSetting
 
 GOOD = "# 本公司的说法\n[defect] product_quality 缺陷\n泛潮斑 起砂花\n"
-
-
-@pytest.fixture(autouse=True)
-def _umask() -> Iterator[None]:
-    """The command line changes it for the whole process."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 def test_terms_of_the_home_are_read(tmp_path: Path) -> None:

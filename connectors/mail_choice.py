@@ -63,14 +63,15 @@ def chosen(plain: str, rich: str, source: str) -> str:
     # Hidden words are none that the sender saw, but if the plain text has them it need not be kept for them.
     lines, both = plain.split("\n"), f"{rich}\n{shown}"
     cut = history_at(lines)
-    missing, old = _only_in(lines[:cut], both, source), _only_in(lines[cut:], both, source)
-    if not missing and not old:
+    only = _only_in(lines, both, source)
+    missing, old = [line for at, line in only if at < cut], [line for at, line in only if at >= cut]
+    if not only:
         return rich
-    beyond = _only_in(rich.split("\n"), plain, "")
+    beyond = [line for _, line in _only_in(rich.split("\n"), plain, "")]
     if not beyond and not _loses_marks(plain, rich):
         return plain
     # An address that is spelt in two ways in the same place.
-    if len(missing) + len(old) == len(beyond) and all(_ADDRESS.fullmatch(line) for line in (*missing, *old, *beyond)):
+    if len(only) == len(beyond) and all(_ADDRESS.fullmatch(line) for line in (*missing, *old, *beyond)):
         return rich
     if min(len(plain), len(rich)) > _LONG and not _clauses(lines) & _clauses(rich.split("\n")):
         return rich
@@ -86,20 +87,20 @@ def _words(text: str) -> str:
     return "".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
-def _only_in(lines: Iterable[str], other: str, source: str) -> list[str]:
-    """The lines of which `other` lacks something. source: where the targets of links may stand."""
+def _only_in(lines: Iterable[str], other: str, source: str) -> list[tuple[int, str]]:
+    """The lines of which `other` lacks something, with their places. source: where the targets of links may stand."""
     there = _words(other)
     known = {_words(piece) for line in other.split("\n") for piece in _pieces(line)}
     sought = 0
-    found: list[str] = []
-    for line in lines:
+    found: list[tuple[int, str]] = []
+    for at, line in enumerate(lines):
         bare = _ADDRESS.sub(lambda match: "" if match.group() in source else match.group(), _ADDED.sub("", line))
         for piece in map(_words, _pieces(_NUMBERING.sub("", bare))):
             if not piece or piece in known:
                 continue
             sought += 1
             if sought > _MOST_SOUGHT or not _stands_in(piece, there):
-                found.append(line.strip())
+                found.append((at, line.strip()))
                 break
     return found
 

@@ -26,8 +26,6 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Runs the command in this process on a fresh home, in a folder of its own; gives exit code, output and messages."""
     monkeypatch.setenv("JIESU_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    # The command line sets one for the whole process.
-    before = os.umask(0o022)
 
     def run(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["jiesu", *arguments])
@@ -37,8 +35,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         told = capsys.readouterr()
         return int(ended.value.code or 0), told.out, told.err
 
-    yield run
-    os.umask(before)
+    return run
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import select
 import subprocess
 from pathlib import Path
@@ -21,8 +20,6 @@ CLASSES = {"product_quality", "service_attitude", "contract", "price", "other"}
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Runs the command in this process on a fresh home; gives exit code, output and messages."""
     monkeypatch.setenv("JIESU_HOME", str(tmp_path / "home"))
-    # The command line sets one for the whole process.
-    before = os.umask(0o022)
 
     def run(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["jiesu", *arguments])
@@ -32,8 +29,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         told = capsys.readouterr()
         return int(ended.value.code or 0), told.out, told.err
 
-    yield run
-    os.umask(before)
+    return run
 
 
 def test_classify_answers_for_one_text(ask) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import smtplib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -188,3 +189,14 @@ class RunningGateway:
         if addresses.drop is not None:
             self.drop = addresses.drop
         self._up.set()
+
+
+def send(address: tuple[str, int], raw: bytes, mail_from: str = "lin@mail.example", to: str = "tousu@jiesu.example") -> str:
+    """Sends a mail to a gateway; the number that it is given."""
+    with smtplib.SMTP(*address, timeout=20) as smtp:
+        smtp.ehlo("here.example")
+        smtp.mail(mail_from)
+        smtp.rcpt(to)
+        code, said = smtp.data(raw)
+    assert code == 250
+    return said.decode().split()[-1]

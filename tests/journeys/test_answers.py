@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import smtplib
 import urllib.request
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,7 +16,7 @@ from answering_house import message
 from console_house import complain, person
 from fakes import FakeChampion, FakeSender, eventually
 from mailboxes import PASSWORD, MailServer, Taken
-from running import RunningGateway
+from running import RunningGateway, send
 from serving import Serving
 from trackers import RunningTracker
 
@@ -32,17 +31,6 @@ from models.verdict import ComplaintClass
 
 PHOTO = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 QQ_HEAD = '------------------ 原始邮件 ------------------\n发件人: "晨光地产" <tousu@jiesu.example>;\n收件人: "林树";\n主题: x\n\n'
-
-
-def send(address: tuple[str, int], raw: bytes, mail_from: str = "lin@mail.example", to: str = "tousu@jiesu.example") -> str:
-    """Sends a mail to a gateway; the number that it is given."""
-    with smtplib.SMTP(*address, timeout=20) as smtp:
-        smtp.ehlo("here.example")
-        smtp.mail(mail_from)
-        smtp.rcpt(to)
-        code, said = smtp.data(raw)
-    assert code == 250
-    return said.decode().split()[-1]
 
 
 def text_of(letter: Taken) -> str:

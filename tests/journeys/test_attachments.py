@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import smtplib
 import struct
 import time
 import urllib.error
@@ -23,7 +22,7 @@ from urllib.parse import unquote
 import pytest
 from console_house import SECONDS, Visitor, person
 from fakes import eventually
-from running import RunningGateway
+from running import RunningGateway, send
 
 from connectors.mime import read_mail
 from gateway.web import attachments
@@ -114,14 +113,9 @@ def mail_with_files() -> bytes:
     return raw
 
 
-def send(gateway: RunningGateway, raw: bytes) -> str:
-    with smtplib.SMTP(*gateway.smtp, timeout=SECONDS) as smtp:
-        smtp.ehlo("here.example")
-        smtp.mail("lin@mail.example")
-        smtp.rcpt("tousu@jiesu.example")
-        code, answer = smtp.data(raw)
-    assert code == 250
-    number = answer.decode().split()[-1]
+def sent(gateway: RunningGateway, raw: bytes) -> str:
+    """The number of a mail, once it is sorted."""
+    number = send(gateway.smtp, raw)
     eventually(lambda: (story := gateway.app.desk.story(number)) is not None and story.verdicts)
     return number
 
@@ -134,7 +128,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
 
 @pytest.fixture(scope="module")
 def number(gateway: RunningGateway) -> str:
-    return send(gateway, mail_with_files())
+    return sent(gateway, mail_with_files())
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +197,7 @@ def test_nobody_else_gets_a_file(gateway: RunningGateway, agent: Visitor, number
         stranger = Visitor(gateway).get(path)
         assert stranger.status in (302, 303, 401)
         assert PHOTO not in stranger.bytes
-    other = send(gateway, mail_with_files().replace(b"files@mail.example", b"others@mail.example"))
+    other = sent(gateway, mail_with_files().replace(b"files@mail.example", b"others@mail.example"))
     # An id opens nothing under another complaint's number, and what is no id opens nothing.
     for wrong in (
         f"/console/complaints/{other}/attachments/{files[0].id}",
@@ -249,7 +243,7 @@ def test_what_is_beyond_the_limits_stays_in_the_original(gateway: RunningGateway
     message.add_attachment(b"\xff\xd8\xff" + b"x" * 5_000_000, maintype="image", subtype="jpeg", filename="large.jpg")
     for place in range(50):
         message.add_attachment(b"%PDF-" + str(place).encode(), maintype="application", subtype="pdf", filename=f"{place}.pdf")
-    number = send(gateway, bytes(message))
+    number = sent(gateway, bytes(message))
     files = gateway.app.attachments.of_number(number)
     assert [file.state for file in files] == [AttachmentState.TOO_LARGE, *[AttachmentState.KEPT] * 49, AttachmentState.TOO_MANY]
     for file in (files[0], files[-1]):

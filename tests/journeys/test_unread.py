@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import smtplib
 import subprocess
 import sys
 import urllib.error
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from console_house import SECONDS, Visitor, complain, person
 from fakes import eventually
-from running import RunningGateway
+from running import RunningGateway, send
 
 from gateway.store import jobs
 from models.staff import Role, Scope
@@ -35,7 +34,7 @@ class House:
         self.agent = person(gateway, "王静", Role.AGENT)
         self.calm = self.lead.get("/console").text
         self.token = gateway.app.staffing.add_token("desk", [Scope.COMPLAINTS_READ, Scope.REVIEW_WRITE, Scope.ANSWERS_WRITE])
-        self.number = send(gateway, DEEP)
+        self.number = send(gateway.smtp, DEEP)
         self.job: Any = eventually(gateway.app.quarantine.parked)[0]
 
     def call(self, path: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
@@ -52,16 +51,6 @@ class House:
         environ = {"JIESU_HOME": str(self.gateway.home), "PATH": "/usr/bin:/bin", "COLUMNS": "200"}
         program = "import sys; from gateway.cli import main; main()"
         return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, env=environ, cwd=_ROOT, timeout=60)
-
-
-def send(gateway: RunningGateway, raw: bytes) -> str:
-    with smtplib.SMTP(*gateway.smtp, timeout=SECONDS) as smtp:
-        smtp.ehlo("here.example")
-        smtp.mail("lin@mail.example")
-        smtp.rcpt("tousu@jiesu.example")
-        code, said = smtp.data(raw)
-    assert code == 250
-    return said.decode().split()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +135,7 @@ def test_what_is_not_read_yet_is_told_as_received(house: House, monkeypatch: pyt
     # A fault of ours is tried again after a second, five seconds, and so on: until then it waits.
     parsers = dict(intake._parsers)
     monkeypatch.setattr(intake, "_parsers", dict.fromkeys(parsers, broken))
-    number = send(house.gateway, b"From: lin@mail.example\r\nSubject: leak\r\n\r\nthe kitchen leaks, nobody comes\r\n")
+    number = send(house.gateway.smtp, b"From: lin@mail.example\r\nSubject: leak\r\n\r\nthe kitchen leaks, nobody comes\r\n")
     page = house.agent.get(f"/console/complaints/{number}")
     assert page.status == 200
     assert "已收到，还没有读完" in page.text
@@ -164,7 +153,7 @@ def test_what_is_not_read_yet_is_told_as_received(house: House, monkeypatch: pyt
 
 
 def test_erased_before_it_was_read_it_is_known_no_more(house: House) -> None:
-    number = send(house.gateway, DEEP.replace(b"deep", b"erase me"))
+    number = send(house.gateway.smtp, DEEP.replace(b"deep", b"erase me"))
     eventually(lambda: number in [one.number for one in house.gateway.app.quarantine.parked()])
     assert house.call(number)[0] == 200
     assert house.run("erase", number, "--reason", "person_asked", "--yes").returncode == 0
